@@ -1,0 +1,1 @@
+//! The Curfew agent: drivers around the coordinator.

@@ -1,0 +1,2 @@
+//! The `curfew` binary.
+fn main() {}

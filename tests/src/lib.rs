@@ -1,0 +1,1 @@
+//! Fakes of the outside world for the end-to-end stories.
