@@ -1,0 +1,84 @@
+//! Everything that the coordinator can want done, and the step that carries it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Cause, HostName, Note, ReadyBy, Saved, WakeTarget};
+
+/// An instruction to the agent. Its outcome, where it has one, comes back as an event.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// Send the state to all peers now.
+    Tell,
+    /// Call one's own OS to stop.
+    Stop(Call),
+    /// Flush what is dirty to the disks; nothing waits for it.
+    Sync,
+    /// Reboot out of the hold.
+    Reboot,
+    /// Send one magic packet.
+    Wake {
+        /// The host to wake.
+        host: HostName,
+        /// The packet.
+        target: WakeTarget,
+    },
+    /// From now on look at these hosts, and at no others.
+    Watch(Watch),
+}
+
+/// How a host ends.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// It powers off.
+    Off,
+    /// The owner enters the hold.
+    Hold,
+    /// The owner powers off and has the UPS cut.
+    Cut,
+}
+
+/// A call to one's own OS.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Call {
+    /// The shutdown that it belongs to.
+    pub number: u64,
+    /// Why.
+    pub cause: Cause,
+    /// How the host ends.
+    pub end: End,
+    /// A call may have been made before: ask the OS first whether a stop runs, and do not call
+    /// again if one does.
+    pub ask_first: bool,
+    /// 1 for the first try; the driver may escalate with it.
+    pub attempt: u32,
+    /// With [`End::Cut`]: the earliest time for the cut, from now.
+    pub cut_after: Duration,
+}
+
+/// The hosts that the agent looks at, once each beat.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Watch {
+    /// Whether they are alive.
+    pub alive: BTreeSet<HostName>,
+    /// Whether they serve.
+    pub ready: BTreeSet<(HostName, ReadyBy)>,
+}
+
+/// What one event leads to.
+///
+/// The parts must be carried out in the order of the fields: what is saved must be durable before
+/// any action leaves, or the journal must have used up its time.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[must_use]
+pub struct Step {
+    /// The durable state to replace the saved one, if it has changed.
+    pub saved: Option<Box<Saved>>,
+    /// What happened, for the history and the log.
+    pub notes: Vec<Note>,
+    /// What to do.
+    pub actions: Vec<Action>,
+}

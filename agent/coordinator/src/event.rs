@@ -1,0 +1,111 @@
+//! Everything that the coordinator can learn: facts, in the past tense.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::{Abilities, Date, HostName, Reading, StateMessage};
+
+/// A fact from outside. What is not here cannot happen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// Time has come to the deadline that was asked for, or passed at all.
+    TimePassed,
+    /// The wall clock was read.
+    DateRead(Date),
+    /// `upsd` answered with a reading.
+    ReadingTaken(Reading),
+    /// `upsd` did not answer, or had no data of the UPS; the text says why.
+    ReadingMissed(String),
+    /// The owner has probed what the UPS can do.
+    UpsProbed(Abilities),
+    /// A peer's state arrived over its authenticated session.
+    PeerHeard(Box<StateMessage>),
+    /// The session with a peer ended.
+    SessionClosed(HostName),
+    /// One look at whether a watched host is alive is done.
+    HostProbed {
+        /// The host.
+        host: HostName,
+        /// What answered.
+        answer: Answer,
+    },
+    /// One look at the link to the peers is done.
+    LinkSeen(Link),
+    /// The NFS mounts of this host were read: the hosts of the cluster that serve them. None if
+    /// they could not be read.
+    MountsRead(Option<BTreeSet<HostName>>),
+    /// This NFS server has looked at its clients: for each host, whether it sees anything of it.
+    /// A host that is absent from the map could not be judged.
+    ClientsSeen(BTreeMap<HostName, bool>),
+    /// A readiness probe that was asked for has answered.
+    ReadyProbed {
+        /// The host.
+        host: HostName,
+        /// Whether it serves.
+        is_ready: bool,
+    },
+    /// This host's own exports answered, or did not.
+    ExportsProbed(bool),
+    /// An operator's command arrived.
+    Commanded(Command),
+    /// The operating system took the stop call.
+    StopAccepted,
+    /// The stop call failed; the text says how.
+    StopFailed(String),
+    /// The operating system is going down: the agent was told to end while a stop runs.
+    HaltSeen,
+    /// The hold is entered, after this long.
+    HoldEntered(Duration),
+    /// Records could not be made durable; the text says why.
+    JournalFailed(String),
+    /// Records are durable again.
+    JournalRecovered,
+}
+
+/// What answered a look at a host.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Answer {
+    /// Its TCP stack, or ping.
+    Alive,
+    /// Only ARP.
+    ArpOnly,
+    /// Nothing.
+    Silent,
+    /// The look could not be taken.
+    Unknown,
+}
+
+/// What one look at the link to the peers has shown; absent is unknown.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Link {
+    /// The interface has carrier.
+    pub has_carrier: Option<bool>,
+    /// A frame of another sender was heard since the last look.
+    pub heard_frame: Option<bool>,
+    /// The gateway answered.
+    pub heard_gateway: Option<bool>,
+}
+
+/// An operator's command; the agent has checked the certificate.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Command {
+    /// Shut the cluster down.
+    Shutdown {
+        /// Who ordered it.
+        operator: String,
+        /// Wake everything again when it is done.
+        then_wake: bool,
+    },
+    /// Turn the open shutdown.
+    CallOff {
+        /// Who ordered it.
+        operator: String,
+    },
+    /// Wake hosts that are off by intent or owed; none means all of them.
+    Wake {
+        /// Who ordered it.
+        operator: String,
+        /// The hosts.
+        hosts: BTreeSet<HostName>,
+    },
+}

@@ -1,0 +1,77 @@
+//! The durable state: what the journal holds for the coordinator.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::gauge::SavedGauge;
+use crate::{BootId, End, HostName, Plan, Reason, Session, Standing, StopTime, Time};
+
+/// Everything that survives a restart; replaced as a whole.
+///
+/// Moments are of the boot clock of `session.boot` and mean nothing in another boot.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Saved {
+    /// The run that wrote it.
+    pub session: Session,
+    /// The highest number that has ended.
+    pub ended: u64,
+    /// The highest number heard of.
+    pub highest: u64,
+    /// The shutdown that has not ended.
+    pub shutdown: Option<SavedShutdown>,
+    /// The stop that this host has begun.
+    pub begun: Option<Begun>,
+    /// The hosts that somebody must still wake.
+    pub owed: BTreeMap<HostName, Option<BootId>>,
+    /// The hosts that are off by intent.
+    pub off_by_intent: BTreeMap<HostName, Option<BootId>>,
+    /// The numbers of the UPS.
+    pub gauge: SavedGauge,
+    /// An operator called a shutdown off in this outage.
+    pub is_called_off: bool,
+    /// Since when this host conducts.
+    pub conducting_since: Option<Time>,
+    /// The stop times known.
+    pub stop_times: BTreeMap<HostName, Vec<StopTime>>,
+}
+
+/// A shutdown in the journal.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SavedShutdown {
+    /// Its number.
+    pub number: u64,
+    /// Where it stood.
+    pub standing: Standing,
+    /// All reasons.
+    pub reasons: BTreeSet<Reason>,
+    /// The plan.
+    pub plan: Plan,
+    /// Who made the plan.
+    pub planner: HostName,
+    /// All participants.
+    pub participants: BTreeSet<HostName>,
+    /// The end of the battery as assumed or carried.
+    pub end: Option<Time>,
+    /// When it was latched.
+    pub latched_at: Time,
+    /// The time left when it was latched.
+    pub left_at_latch: Option<std::time::Duration>,
+    /// Whether the plan was compressed from the start.
+    pub is_compressed: bool,
+}
+
+/// The stop that a host has begun: can never be undone but by a boot.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Begun {
+    /// The shutdown.
+    pub number: u64,
+    /// When.
+    pub at: Time,
+    /// How it ends.
+    pub end: End,
+    /// The OS took the call.
+    pub is_accepted: bool,
+    /// The hold is entered.
+    pub is_held: bool,
+}
