@@ -18,6 +18,7 @@ mod plan;
 mod reading;
 mod reason;
 mod record;
+mod status;
 mod stop_time;
 mod time;
 
@@ -35,5 +36,6 @@ pub use plan::{Plan, PlannedHost};
 pub use reading::{Abilities, Line, PeerReading, Reading};
 pub use reason::{Cause, Reason, Trigger};
 pub use record::{Begun, Saved, SavedShutdown};
+pub use status::{HostStatus, PlanStatus, PlannedStop, ShutdownStatus, Status, UpsStatus};
 pub use stop_time::StopTime;
 pub use time::{Date, Time};

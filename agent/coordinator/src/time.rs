@@ -38,6 +38,7 @@ impl Time {
     }
 
     /// Returns the moment `span` earlier, or boot if that lies before it.
+    #[must_use]
     pub fn minus(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(millis(span)))
     }

@@ -1,0 +1,134 @@
+//! What a person or a monitor wants to know, as one plain value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Abilities, BootId, HostName, Line, Phase, Reason, Standing, StopTime};
+
+/// The whole view of one host, at one moment.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Status {
+    /// The host that says it.
+    pub host: HostName,
+    /// The UPS owner.
+    pub owner: HostName,
+    /// Its own phase.
+    pub phase: Phase,
+    /// It has not begun because it reads mains.
+    pub is_paused: bool,
+    /// It conducts a recovery.
+    pub is_conducting: bool,
+    /// The UPS as this host sees it.
+    pub ups: UpsStatus,
+    /// The plan as of now: what an outage would take.
+    pub plan: PlanStatus,
+    /// The shutdown that has not ended.
+    pub shutdown: Option<ShutdownStatus>,
+    /// The highest number that has ended.
+    pub ended: u64,
+    /// The hosts, by name; this host is among them.
+    pub hosts: BTreeMap<HostName, HostStatus>,
+    /// The hosts that somebody must still wake.
+    pub owed: BTreeMap<HostName, Option<BootId>>,
+    /// The hosts that are off by intent.
+    pub off_by_intent: BTreeSet<HostName>,
+    /// Sentences about what is wrong, with the remedy.
+    pub warnings: BTreeSet<String>,
+    /// Records cannot be made durable; the text says why.
+    pub journal_failure: Option<String>,
+}
+
+/// The UPS.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct UpsStatus {
+    /// Its name.
+    pub name: String,
+    /// Mains or battery, by a fresh reading.
+    pub line: Line,
+    /// Time since the last reading; none if there never was one.
+    pub age: Option<Duration>,
+    /// How long it has been on battery.
+    pub on_battery_for: Option<Duration>,
+    /// The credible charge in percent.
+    pub charge: Option<u8>,
+    /// The credible runtime left.
+    pub runtime_left: Option<Duration>,
+    /// `OB LB`.
+    pub is_low: bool,
+    /// What it can do; none before the owner has probed it, and on other hosts.
+    pub abilities: Option<Abilities>,
+    /// Whether return is promised, by the file or by what it offers.
+    pub is_return_promised: bool,
+    /// Why there is no reading, if there is none.
+    pub missed: Option<String>,
+}
+
+/// What an outage would take.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PlanStatus {
+    /// The critical path.
+    pub time_needed: Duration,
+    /// The runtime that counts.
+    pub runtime_left: Option<Duration>,
+    /// Runtime left less time needed and reserve, in milliseconds; below zero it does not fit.
+    pub margin_millis: Option<i64>,
+    /// Stop times that count, by host, and whether they were measured.
+    pub stop_times: BTreeMap<HostName, PlannedStop>,
+}
+
+/// The stop time of a host that counts.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PlannedStop {
+    /// How long it takes.
+    pub takes: Duration,
+    /// The measurements behind it; empty if it is assumed.
+    pub measured: Vec<StopTime>,
+    /// The latest start from now, where there is a battery that sets one.
+    pub latest_start_in: Option<Duration>,
+}
+
+/// The shutdown that has not ended.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ShutdownStatus {
+    /// Its number.
+    pub number: u64,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Why.
+    pub reasons: BTreeSet<Reason>,
+    /// Who takes part.
+    pub participants: BTreeSet<HostName>,
+    /// The time left, if a battery sets one.
+    pub time_left: Option<Duration>,
+    /// The plan did not fit the battery when it was declared.
+    pub is_compressed: bool,
+}
+
+/// One host, as seen from here.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct HostStatus {
+    /// Its last known phase; none if it was never heard.
+    pub phase: Option<Phase>,
+    /// Proven off.
+    pub is_off: bool,
+    /// Fell silent without a word.
+    pub is_lost: bool,
+    /// A session with it is open.
+    pub is_connected: bool,
+    /// Time since it was last heard, by whomever.
+    pub heard: Option<Duration>,
+    /// The needs that it waits for.
+    pub waiting_for: BTreeSet<HostName>,
+    /// Serves, in the eyes of this host; none if nobody looked.
+    pub is_ready: Option<bool>,
+    /// The version of its agent.
+    pub version: Option<String>,
+    /// Its cluster file differs from this host's.
+    pub has_other_file: bool,
+    /// Its boot.
+    pub boot: Option<BootId>,
+    /// Its wall clock differs from this host's by this many seconds.
+    pub clock_skew_seconds: Option<i64>,
+}
