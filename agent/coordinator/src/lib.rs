@@ -36,6 +36,8 @@ pub use plan::{Plan, PlannedHost};
 pub use reading::{Abilities, Line, PeerReading, Reading};
 pub use reason::{Cause, Reason, Trigger};
 pub use record::{Begun, Saved, SavedShutdown};
-pub use status::{HostStatus, PlanStatus, PlannedStop, ShutdownStatus, Status, UpsStatus};
+pub use status::{
+    HostStatus, PlanStatus, PlannedStop, Presence, ShutdownStatus, Status, UpsStatus,
+};
 pub use stop_time::StopTime;
 pub use time::{Date, Time};

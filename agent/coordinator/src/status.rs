@@ -111,12 +111,8 @@ pub struct ShutdownStatus {
 pub struct HostStatus {
     /// Its last known phase; none if it was never heard.
     pub phase: Option<Phase>,
-    /// Proven off.
-    pub is_off: bool,
-    /// Fell silent without a word.
-    pub is_lost: bool,
-    /// A session with it is open.
-    pub is_connected: bool,
+    /// Whether it is there.
+    pub presence: Presence,
     /// Time since it was last heard, by whomever.
     pub heard: Option<Duration>,
     /// The needs that it waits for.
@@ -131,4 +127,20 @@ pub struct HostStatus {
     pub boot: Option<BootId>,
     /// Its wall clock differs from this host's by this many seconds.
     pub clock_skew_seconds: Option<i64>,
+}
+
+/// Whether a host is there, as seen from here.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// Not heard since this agent started, and nothing proven.
+    Unknown,
+    /// A session with it is open.
+    Connected,
+    /// Its session ended; nothing is proven yet.
+    Silent,
+    /// It fell silent without ever having said `stopping`.
+    Lost,
+    /// It is proven off.
+    Off,
 }
