@@ -1,0 +1,181 @@
+//! Which NFS servers this host has mounts of, from the kernel's `mountinfo` alone.
+//!
+//! Nothing here touches a mount: a hung server cannot hold it up. What cannot be read is an error
+//! and means *unknown*, which counts as "still mounted"; the empty set is said only when the whole
+//! table was read and has none. An agent in a mount namespace of its own must be given another
+//! process' table (`/proc/1/mountinfo`), which needs root or `CAP_SYS_PTRACE`.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Why the mounts are unknown.
+#[derive(Debug, thiserror::Error)]
+pub enum MountsError {
+    /// The table cannot be read.
+    #[error("cannot read the mounts from {}", path.display())]
+    Read {
+        /// The table.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The table is longer than any that we would believe.
+    #[error("{} is longer than {TABLE_MAX} bytes", path.display())]
+    TooLong {
+        /// The table.
+        path: PathBuf,
+    },
+    /// A line is not one of a `mountinfo`, or the table is empty, which no real one is.
+    #[error("{} is no mountinfo at line {line}", path.display())]
+    Parse {
+        /// The table.
+        path: PathBuf,
+        /// The first line that is wrong, from 1.
+        line: usize,
+    },
+    /// The kernel has not answered in time, or an earlier question still waits for its answer.
+    #[error("reading the mounts from {} takes longer than {READ_LIMIT:?}", path.display())]
+    Wait {
+        /// The table.
+        path: PathBuf,
+    },
+}
+
+/// One NFS mount of this host.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct NfsMount {
+    /// The server as it was named when mounting: an address or a name.
+    pub server: String,
+    /// The server's address that the kernel talks to (`addr=`), if it says one.
+    pub server_address: Option<IpAddr>,
+    /// Where it is mounted.
+    pub mount_point: PathBuf,
+    /// The address under which the server knows this client (`clientaddr=`): `NFSv4` only.
+    pub client_address: Option<IpAddr>,
+}
+
+/// Reads the NFS mounts of one mount table.
+#[derive(Clone, Debug)]
+pub struct Mounts {
+    table: PathBuf,
+    reading: Arc<Semaphore>,
+}
+
+impl Mounts {
+    /// Takes the mount table to read, usually `/proc/self/mountinfo`.
+    pub fn new(table: PathBuf) -> Self {
+        Self { table, reading: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Returns the NFS mounts, within two seconds; while a reading hangs no second one is begun.
+    pub async fn look(&self) -> Result<BTreeSet<NfsMount>, MountsError> {
+        let wait = || MountsError::Wait { path: self.table.clone() };
+        let turn = Arc::clone(&self.reading).try_acquire_owned().map_err(|_busy| wait())?;
+        let table = self.table.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let mounts = read(&table);
+            drop(turn);
+            mounts
+        });
+        // A reading that panicked or was cancelled has told nothing either.
+        timeout(READ_LIMIT, reading).await.map_err(|_late| wait())?.map_err(|_lost| wait())?
+    }
+}
+
+/// Reads the NFS mounts of the table at `path`; blocks as long as the kernel does.
+pub fn read(path: &Path) -> Result<BTreeSet<NfsMount>, MountsError> {
+    let mut table = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(TABLE_MAX + 1).read_to_end(&mut table))
+        .map_err(|source| MountsError::Read { path: path.to_owned(), source })?;
+    if table.len() as u64 > TABLE_MAX {
+        return Err(MountsError::TooLong { path: path.to_owned() });
+    }
+    parse(&table).map_err(|line| MountsError::Parse { path: path.to_owned(), line })
+}
+
+/// Returns the NFS mounts, or the number of the first wrong line.
+fn parse(table: &[u8]) -> Result<BTreeSet<NfsMount>, usize> {
+    let Some(lines) = table.strip_suffix(b"\n") else { return Err(1) };
+    let mut mounts = BTreeSet::new();
+    for (index, line) in lines.split(|&byte| byte == b'\n').enumerate() {
+        mounts.extend(parse_line(line).ok_or(index + 1)?);
+    }
+    Ok(mounts)
+}
+
+/// Returns what a line says: `None` if it is wrong, `Some(None)` for another file system.
+///
+/// `36 35 98:0 /root /mount-point options [optional fields] - type source super-options`
+#[expect(clippy::option_option, reason = "wrong, another file system and NFS are three answers")]
+fn parse_line(line: &[u8]) -> Option<Option<NfsMount>> {
+    let mut fields = line.split(|&byte| byte == b' ');
+    let mount_point = fields.nth(4)?;
+    fields.next()?;
+    fields.find(|field| *field == b"-")?;
+    let (kind, source, options) = (fields.next()?, fields.next()?, fields.next()?);
+    if kind != b"nfs" && kind != b"nfs4" {
+        return Some(None);
+    }
+    let options = String::from_utf8(unescape(options)).ok()?;
+    let server_address = address(&options, "addr=");
+    let server = server(&String::from_utf8_lossy(&unescape(source)))
+        .or_else(|| server_address.map(|known| known.to_string()))?;
+    Some(Some(NfsMount {
+        server,
+        server_address,
+        mount_point: PathBuf::from(OsString::from_vec(unescape(mount_point))),
+        client_address: address(&options, "clientaddr="),
+    }))
+}
+
+/// Returns the server part of `server:/path` or `[v6]:/path`.
+fn server(source: &str) -> Option<String> {
+    let name = match source.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:/")?.0,
+        None => source.split_once(":/")?.0,
+    };
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// Returns the address of one super option; a v6 one may carry its zone.
+fn address(options: &str, key: &str) -> Option<IpAddr> {
+    let value = options.split(',').find_map(|option| option.strip_prefix(key))?;
+    value.split('%').next()?.parse().ok()
+}
+
+/// Undoes the kernel's `\ooo` escapes of blank, tab, newline, backslash and hash.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, tail @ ..] = rest {
+        let octal = match rest {
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] => {
+                Some((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'))
+            }
+            _ => None,
+        };
+        plain.push(octal.unwrap_or(*first));
+        rest = if octal.is_some() { rest.get(4..).unwrap_or_default() } else { tail };
+    }
+    plain
+}
+
+/// The kernel reads its own memory: milliseconds, unless a mount in the making holds the table.
+const READ_LIMIT: Duration = Duration::from_secs(2);
+/// Some 50 000 mounts of 300 bytes, a hundred times what a busy Kubernetes node has.
+const TABLE_MAX: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests;
