@@ -48,6 +48,8 @@ pub struct Host {
     pub is_fed: bool,
     /// Its stop time until one has been measured.
     pub stop_timeout: Duration,
+    /// Whether its stops touch power; those of a dry run are not measured.
+    pub touches_power: bool,
     /// How others see that it serves.
     pub ready: ReadyBy,
     /// Where its magic packets go and what is in them; none if it cannot be woken.

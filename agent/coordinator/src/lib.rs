@@ -13,6 +13,7 @@ mod gauge;
 mod message;
 mod name;
 mod note;
+mod owed;
 mod phase;
 mod plan;
 mod reading;
@@ -31,11 +32,12 @@ pub use gauge::SavedGauge;
 pub use message::{HeardOf, Standing, StateMessage, ToldShutdown};
 pub use name::{BootId, HostName, Session};
 pub use note::{BeginReason, Gate, Note, PassReason, ReleaseProof, TurnReason};
+pub use owed::Owed;
 pub use phase::Phase;
 pub use plan::{Plan, PlannedHost};
 pub use reading::{Abilities, Line, PeerReading, Reading};
 pub use reason::{Cause, Reason, Trigger};
-pub use record::{Begun, Saved, SavedShutdown};
+pub use record::{Begun, Leaving, Saved, SavedShutdown};
 pub use status::{
     HostStatus, PlanStatus, PlannedStop, Presence, ShutdownStatus, Status, UpsStatus,
 };

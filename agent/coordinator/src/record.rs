@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::gauge::SavedGauge;
-use crate::{BootId, End, HostName, Plan, Reason, Session, Standing, StopTime, Time};
+use crate::{BootId, End, HostName, Owed, Phase, Plan, Reason, Session, Standing, StopTime, Time};
 
 /// Everything that survives a restart; replaced as a whole.
 ///
@@ -23,9 +23,11 @@ pub struct Saved {
     /// The stop that this host has begun.
     pub begun: Option<Begun>,
     /// The hosts that somebody must still wake.
-    pub owed: BTreeMap<HostName, Option<BootId>>,
+    pub owed: BTreeMap<HostName, Owed>,
     /// The hosts that are off by intent.
     pub off_by_intent: BTreeMap<HostName, Option<BootId>>,
+    /// The hosts heard leaving in this boot, so that a restarted agent knows what it waited for.
+    pub leaving: BTreeMap<HostName, Leaving>,
     /// The numbers of the UPS.
     pub gauge: SavedGauge,
     /// An operator called a shutdown off in this outage.
@@ -59,6 +61,19 @@ pub struct SavedShutdown {
     pub left_at_latch: Option<std::time::Duration>,
     /// Whether the plan was compressed from the start.
     pub is_compressed: bool,
+}
+
+/// A host that was heard in `stopping` or later.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Leaving {
+    /// The run of its agent.
+    pub session: Session,
+    /// The phase last heard.
+    pub phase: Phase,
+    /// The servers of which it last said that it holds mounts.
+    pub mounts: Option<BTreeSet<HostName>>,
+    /// When it was first heard leaving.
+    pub since: Time,
 }
 
 /// The stop that a host has begun: can never be undone but by a boot.

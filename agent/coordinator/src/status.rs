@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Abilities, BootId, HostName, Line, Phase, Reason, Standing, StopTime};
+use crate::{Abilities, BootId, HostName, Line, Owed, Phase, Reason, Standing, StopTime};
 
 /// The whole view of one host, at one moment.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -31,7 +31,7 @@ pub struct Status {
     /// The hosts, by name; this host is among them.
     pub hosts: BTreeMap<HostName, HostStatus>,
     /// The hosts that somebody must still wake.
-    pub owed: BTreeMap<HostName, Option<BootId>>,
+    pub owed: BTreeMap<HostName, Owed>,
     /// The hosts that are off by intent.
     pub off_by_intent: BTreeSet<HostName>,
     /// Sentences about what is wrong, with the remedy.
