@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BootId, Date, HostName, Owed, PeerReading, Phase, Plan, Reason, Session, StopTime};
+use crate::{Date, HostName, Owed, PeerReading, Phase, Plan, Reason, Session, StopTime};
 
 /// The whole state of one host.
 ///
@@ -37,10 +37,8 @@ pub struct StateMessage {
     pub ended: u64,
     /// The highest number that it has heard of.
     pub highest: u64,
-    /// The hosts that somebody must still wake.
+    /// The hosts that somebody must still wake, or that are off by intent.
     pub owed: BTreeMap<HostName, Owed>,
-    /// The hosts that are off by intent, with the boot in which each was last heard.
-    pub off_by_intent: BTreeMap<HostName, Option<BootId>>,
     /// What it last heard of every other host, itself.
     pub heard: BTreeMap<HostName, HeardOf>,
     /// The hosts of which it has NFS mounts; none if it cannot tell.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::gauge::SavedGauge;
-use crate::{BootId, End, HostName, Owed, Phase, Plan, Reason, Session, Standing, StopTime, Time};
+use crate::{End, HostName, Owed, Phase, Plan, Reason, Session, Standing, StopTime, Time};
 
 /// Everything that survives a restart; replaced as a whole.
 ///
@@ -22,10 +22,8 @@ pub struct Saved {
     pub shutdown: Option<SavedShutdown>,
     /// The stop that this host has begun.
     pub begun: Option<Begun>,
-    /// The hosts that somebody must still wake.
+    /// The hosts that somebody must still wake, or that are off by intent.
     pub owed: BTreeMap<HostName, Owed>,
-    /// The hosts that are off by intent.
-    pub off_by_intent: BTreeMap<HostName, Option<BootId>>,
     /// The hosts heard leaving in this boot, so that a restarted agent knows what it waited for.
     pub leaving: BTreeMap<HostName, Leaving>,
     /// The numbers of the UPS.

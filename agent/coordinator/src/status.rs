@@ -30,10 +30,8 @@ pub struct Status {
     pub ended: u64,
     /// The hosts, by name; this host is among them.
     pub hosts: BTreeMap<HostName, HostStatus>,
-    /// The hosts that somebody must still wake.
+    /// The hosts that somebody must still wake, or that are off by intent.
     pub owed: BTreeMap<HostName, Owed>,
-    /// The hosts that are off by intent.
-    pub off_by_intent: BTreeSet<HostName>,
     /// Sentences about what is wrong, with the remedy.
     pub warnings: BTreeSet<String>,
     /// Records cannot be made durable; the text says why.

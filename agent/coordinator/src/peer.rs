@@ -1,0 +1,271 @@
+//! What is known of one other host, and what its silence proves.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::record::Leaving;
+use crate::{Answer, HeardOf, HostName, OffProof, Phase, Session, Settings, StateMessage, Time};
+
+/// How many ended sessions of a peer are remembered, to tell an old message from a new boot.
+const RETIRED: usize = 16;
+
+/// Everything known of one other host.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Peer {
+    /// The newest session, heard at first hand or repeated by another.
+    pub(crate) session: Option<Session>,
+    sequence: u64,
+    retired: Vec<Session>,
+    /// The last message of its own that counted.
+    pub(crate) message: Option<StateMessage>,
+    /// When that came.
+    pub(crate) heard_at: Option<Time>,
+    /// When it last gave a sign, as told by whomever.
+    known_at: Option<Time>,
+    /// Its phase.
+    pub(crate) phase: Option<Phase>,
+    /// Its last report of mounts.
+    pub(crate) mounts: Option<BTreeSet<HostName>>,
+    /// Since when it is known to be leaving.
+    pub(crate) leaving_since: Option<Time>,
+    /// When its session ended, if it is not open.
+    pub(crate) closed_at: Option<Time>,
+    /// Since when all looks at it found nothing while the link worked.
+    silent_since: Option<Time>,
+    looked_at: Option<Time>,
+    /// Proven off since.
+    pub(crate) off_since: Option<Time>,
+    /// What it said in this agent's run was heard at least once, by whomever.
+    pub(crate) is_known: bool,
+}
+
+impl Peer {
+    /// Restores what the journal of this boot held of a leaving host; its silence counts anew.
+    pub(crate) fn recover(now: Time, leaving: &Leaving) -> Self {
+        Self {
+            known_at: Some(now),
+            session: Some(leaving.session.clone()),
+            phase: Some(leaving.phase),
+            mounts: leaving.mounts.clone(),
+            leaving_since: Some(leaving.since),
+            is_known: true,
+            ..Self::default()
+        }
+    }
+
+    /// Takes a message of the host itself; returns whether it counts.
+    pub(crate) fn on_message(&mut self, now: Time, message: &StateMessage) -> bool {
+        if !self.admits(&message.session, message.sequence) {
+            return false;
+        }
+        self.enter(&message.session, message.sequence);
+        self.heard_at = Some(now);
+        self.closed_at = None;
+        self.on_phase(now, message.phase);
+        self.mounts.clone_from(&message.mounts);
+        self.message = Some(message.clone());
+        self.on_life(now);
+        true
+    }
+
+    /// Takes what another host repeats of this one.
+    pub(crate) fn on_repeated(&mut self, now: Time, heard: &HeardOf) {
+        if !self.admits(&heard.session, heard.sequence) {
+            return;
+        }
+        self.enter(&heard.session, heard.sequence);
+        self.on_phase(now.minus(heard.age), heard.phase);
+        self.mounts.clone_from(&heard.mounts);
+        self.known_at = self.known_at.max(Some(now.minus(heard.age)));
+        self.is_known = true;
+    }
+
+    /// Takes the end of the session.
+    pub(crate) fn on_closed(&mut self, now: Time) {
+        if self.heard_at.is_some() {
+            self.closed_at.get_or_insert(now);
+        }
+    }
+
+    /// Takes one look at whether the host is alive.
+    pub(crate) fn on_probed(&mut self, now: Time, answer: Answer, link_works: bool) {
+        self.looked_at = Some(now);
+        match answer {
+            Answer::Alive => self.on_life(now),
+            // A network card answers ARP for a machine that has halted.
+            Answer::ArpOnly if self.phase != Some(Phase::Halting) => self.on_life(now),
+            Answer::ArpOnly | Answer::Silent if link_works => {
+                self.silent_since.get_or_insert(now);
+            }
+            Answer::ArpOnly | Answer::Silent | Answer::Unknown => self.silent_since = None,
+        }
+    }
+
+    /// Returns whether a session with the host is open and alive.
+    pub(crate) fn is_connected(&self, now: Time, settings: &Settings) -> bool {
+        self.closed_at.is_none()
+            && self.heard_at.is_some_and(|at| now.since(at) < settings.built_in.off_silence)
+    }
+
+    /// Returns since when the host has been without a session; none while it has one.
+    fn quiet_since(&self, now: Time, settings: &Settings) -> Option<Time> {
+        if self.is_connected(now, settings) {
+            return None;
+        }
+        self.heard_at.max(self.known_at).max(self.leaving_since).or(Some(Time::default()))
+    }
+
+    /// Returns whether the host has been silent for `span`: without a session and, where the
+    /// network is the proof, without an answer to any look.
+    pub(crate) fn is_silent_for(&self, now: Time, span: Duration, settings: &Settings) -> bool {
+        let Some(quiet_since) = self.quiet_since(now, settings) else { return false };
+        if now.since(quiet_since) < span {
+            return false;
+        }
+        match settings.off_proof {
+            OffProof::Session => true,
+            OffProof::Network => {
+                let is_watched = self
+                    .looked_at
+                    .is_some_and(|at| now.since(at) <= settings.built_in.frame_window);
+                is_watched && self.silent_since.is_some_and(|at| now.since(at) >= span)
+            }
+        }
+    }
+
+    /// Returns since when the host is silent, where that is known.
+    fn silence_began(&self, settings: &Settings) -> Option<Time> {
+        let quiet = self.heard_at.max(self.known_at).max(self.leaving_since);
+        match settings.off_proof {
+            OffProof::Session => quiet,
+            OffProof::Network => self.silent_since.max(quiet),
+        }
+    }
+
+    /// Draws the conclusions of the time that has passed; returns what has just become true.
+    ///
+    /// `stop_time` is the time that a host that fell silent without a word is given.
+    pub(crate) fn settle(
+        &mut self,
+        now: Time,
+        stop_time: Duration,
+        settings: &Settings,
+    ) -> Option<Conclusion> {
+        if self.off_since.is_some() || !self.is_known {
+            return None;
+        }
+        if !self.is_silent_for(now, settings.built_in.off_silence, settings) {
+            return None;
+        }
+        let began = self.silence_began(settings)?;
+        if self.phase.is_some_and(Phase::has_begun) {
+            self.off_since = Some(now);
+            let took = self.leaving_since.map(|since| began.since(since));
+            return Some(Conclusion::Off { took });
+        }
+        if now.since(began) >= stop_time {
+            self.off_since = Some(now);
+            return Some(Conclusion::Off { took: None });
+        }
+        None
+    }
+
+    /// Returns when [`Peer::settle`] could next conclude something, if nothing else happens.
+    pub(crate) fn next_look(&self, stop_time: Duration, settings: &Settings) -> Option<Time> {
+        if self.off_since.is_some() || !self.is_known {
+            return None;
+        }
+        let began = self.silence_began(settings)?;
+        let least = began + settings.built_in.off_silence;
+        if self.phase.is_some_and(Phase::has_begun) {
+            return Some(least);
+        }
+        Some(least.max(began + stop_time))
+    }
+
+    /// Returns whether the host fell silent without ever having said `stopping`.
+    pub(crate) fn is_lost(&self, now: Time, settings: &Settings) -> bool {
+        self.is_known
+            && !self.phase.is_some_and(Phase::has_begun)
+            && self.is_silent_for(now, settings.built_in.off_silence, settings)
+    }
+
+    /// Returns what the journal should hold of the host while it is leaving.
+    pub(crate) fn leaving(&self) -> Option<Leaving> {
+        let phase = self.phase.filter(|phase| phase.has_begun())?;
+        Some(Leaving {
+            session: self.session.clone()?,
+            phase,
+            mounts: self.mounts.clone(),
+            since: self.leaving_since?,
+        })
+    }
+
+    /// Returns what this host repeats of the other, from what it heard itself.
+    pub(crate) fn repeated(&self, now: Time) -> Option<HeardOf> {
+        let message = self.message.as_ref()?;
+        Some(HeardOf {
+            session: message.session.clone(),
+            sequence: message.sequence,
+            phase: message.phase,
+            mounts: message.mounts.clone(),
+            age: now.since(self.heard_at?),
+        })
+    }
+
+    /// Returns whether a message of `session` is newer than all that is known.
+    fn admits(&self, session: &Session, sequence: u64) -> bool {
+        let Some(known) = &self.session else { return true };
+        if known == session {
+            return sequence > self.sequence;
+        }
+        // A start number can fall only where a journal was lost, and then the boot may be the
+        // same; a session that was already left behind never comes back.
+        let is_older = known.boot == session.boot && session.start < known.start;
+        !is_older && !self.retired.contains(session)
+    }
+
+    fn enter(&mut self, session: &Session, sequence: u64) {
+        self.sequence = sequence;
+        if self.session.as_ref() == Some(session) {
+            return;
+        }
+        let is_other_boot = self.session.as_ref().is_some_and(|known| known.boot != session.boot);
+        if is_other_boot {
+            self.leaving_since = None;
+            self.phase = None;
+        }
+        if let Some(known) = self.session.replace(session.clone()) {
+            if self.retired.len() >= RETIRED {
+                self.retired.remove(0);
+            }
+            self.retired.push(known);
+        }
+    }
+
+    fn on_phase(&mut self, at: Time, phase: Phase) {
+        if phase.has_begun() {
+            self.leaving_since.get_or_insert(at);
+        } else {
+            self.leaving_since = None;
+        }
+        self.phase = Some(phase);
+    }
+
+    fn on_life(&mut self, now: Time) {
+        self.known_at = self.known_at.max(Some(now));
+        self.silent_since = None;
+        self.off_since = None;
+        self.is_known = true;
+    }
+}
+
+/// What the silence of a host has come to prove.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Conclusion {
+    /// It is off; it took this long from `stopping` to its last sign, where both were seen.
+    Off {
+        /// The stop time.
+        took: Option<Duration>,
+    },
+}
