@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod mounts;
 pub mod pki;
+pub mod power;
 pub mod task;
 
 #[cfg(test)]

@@ -1,0 +1,136 @@
+//! The power of this host: how its operating system is told to stop, hold, cut or reboot.
+//!
+//! Each way of a `system` in the cluster file is one variant; all answer the same few questions,
+//! each within a limit of its own. What must happen when, and whether a call is repeated, is
+//! decided elsewhere. An accepted stop is not a stopped host: the OS ends the agent when it comes
+//! to that, and for a dry run the app does so in its place (see [`Power::is_dry_run`]).
+
+pub mod command;
+pub mod dry_run;
+
+use std::time::Duration;
+
+pub use command::CommandPower;
+pub use dry_run::DryRunPower;
+
+/// How the operating system of this host is called.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Power {
+    /// By commands of the cluster file.
+    Command(Box<CommandPower>),
+    /// Not at all: it says what it would do.
+    DryRun(DryRunPower),
+}
+
+/// Why the operating system is called.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reason {
+    /// The number of the shutdown.
+    pub shutdown: u64,
+    /// Its cause.
+    pub cause: Cause,
+}
+
+/// The cause of a shutdown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// The battery runs out.
+    Battery,
+    /// An operator ordered it.
+    Order,
+}
+
+/// How the UPS is to be told to switch its load off, once this host is down.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Cut {
+    /// The UPS command, such as `shutdown.return`.
+    pub method: String,
+    /// How long from now the cut must wait at least.
+    pub earliest: Duration,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Outcome {
+    /// The operating system took it.
+    Accepted,
+    /// It did not; one clause that says how.
+    Failed(String),
+    /// It has not answered within this time and what it does is unknown.
+    TimedOut(Duration),
+}
+
+/// Whether the operating system is on its way down.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Stopping {
+    /// A stop runs: do not call again.
+    Running,
+    /// None runs.
+    Idle,
+    /// It cannot tell; one clause that says why. The deadline counts more than a second call.
+    Unknown(String),
+}
+
+impl Power {
+    /// Asks the operating system to power off.
+    pub async fn stop(&self, reason: &Reason) -> Outcome {
+        match self {
+            Self::Command(power) => power.stop(reason).await,
+            Self::DryRun(power) => power.stop(reason),
+        }
+    }
+
+    /// Asks the operating system to enter the hold; accepted means entered.
+    pub async fn hold(&self, reason: &Reason) -> Outcome {
+        match self {
+            Self::Command(power) => power.hold(reason).await,
+            Self::DryRun(power) => power.hold(reason),
+        }
+    }
+
+    /// Asks the operating system to power off and then have the UPS cut.
+    pub async fn cut(&self, reason: &Reason, cut: &Cut) -> Outcome {
+        match self {
+            Self::Command(power) => power.cut(reason, cut).await,
+            Self::DryRun(power) => power.cut(reason, cut),
+        }
+    }
+
+    /// Asks the operating system to reboot.
+    pub async fn reboot(&self, reason: &Reason) -> Outcome {
+        match self {
+            Self::Command(power) => power.reboot(reason).await,
+            Self::DryRun(power) => power.reboot(reason),
+        }
+    }
+
+    /// Asks the operating system whether a stop runs in this boot.
+    pub async fn is_stopping(&self) -> Stopping {
+        match self {
+            Self::Command(power) => power.is_stopping().await,
+            Self::DryRun(power) => power.is_stopping(),
+        }
+    }
+
+    /// Whether nothing really happens, so that the app must end the agent after an accepted stop,
+    /// cut or reboot, as an operating system would.
+    pub fn is_dry_run(&self) -> bool {
+        match self {
+            Self::Command(_) => false,
+            Self::DryRun(_) => true,
+        }
+    }
+}
+
+impl Cause {
+    /// Returns the word of the cause in the environment of commands and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Battery => "battery",
+            Self::Order => "order",
+        }
+    }
+}
