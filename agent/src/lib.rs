@@ -4,7 +4,9 @@ pub mod clock;
 pub mod mounts;
 pub mod pki;
 pub mod power;
+pub mod route;
 pub mod task;
+pub mod wake;
 
 #[cfg(test)]
 mod test_directory;
