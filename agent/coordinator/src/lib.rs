@@ -34,12 +34,12 @@ pub use name::{BootId, HostName, Session};
 pub use note::{BeginReason, Gate, Note, PassReason, ReleaseProof, TurnReason};
 pub use owed::{Debt, Owed};
 pub use phase::Phase;
-pub use plan::{Plan, PlannedHost};
+pub use plan::{Overhead, Plan, PlannedHost};
 pub use reading::{Abilities, Line, PeerReading, Reading};
 pub use reason::{Cause, Reason, Trigger};
 pub use record::{Begun, Leaving, Saved, SavedShutdown};
 pub use status::{
     HostStatus, PlanStatus, PlannedStop, Presence, ShutdownStatus, Status, UpsStatus,
 };
-pub use stop_time::StopTime;
+pub use stop_time::{StopHistory, StopTime};
 pub use time::{Date, Time};

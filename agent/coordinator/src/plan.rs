@@ -5,11 +5,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cluster, HostName, ReadyBy, StopTimes, WakeTarget};
+use self::graph::Graph;
+use crate::{Cluster, HostName, ReadyBy, StopTimes, Time, WakeTarget};
+
+mod graph;
+#[cfg(test)]
+mod tests;
 
 /// The plan that all participants follow until the shutdown has ended.
 ///
 /// Frozen at the declaration: what the file or the measurements say later does not change it.
+///
+/// A plan may come from a peer, so nothing is taken for granted: a need that names no host of the
+/// plan is no need, and of a cycle one edge is left out, the same one on every host. No method
+/// recurses.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Plan {
     /// The hash of the file that it was made from.
@@ -35,6 +44,19 @@ pub struct PlannedHost {
     pub wake: Option<WakeTarget>,
 }
 
+/// What a shutdown takes besides the stops.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Overhead {
+    /// Until every host knows of the declaration.
+    pub lag: Duration,
+    /// Until the next host knows that the one that it waits for is off.
+    pub proof_per_hop: Duration,
+    /// What foreign `upsmon` clients get; zero without any.
+    pub foreign: Duration,
+    /// Between the command to the UPS and the opening of its output.
+    pub ups_delay: Duration,
+}
+
 impl Plan {
     /// Makes the plan of a cluster with the stop times that count now.
     pub fn new(cluster: &Cluster, stop_times: &StopTimes) -> Self {
@@ -53,5 +75,92 @@ impl Plan {
             })
             .collect();
         Self { file_hash: cluster.hash.clone(), owner: cluster.ups.owner.clone(), hosts }
+    }
+
+    /// Takes up what the plan of another declarer of the same shutdown knows more: the hosts that
+    /// this one lacks, and all its `needs`, unless those make a cycle; then none of them.
+    pub fn unite(&mut self, other: &Self) {
+        let mut united = self.clone();
+        for (name, theirs) in &other.hosts {
+            let bare = PlannedHost { needs: BTreeSet::new(), ..theirs.clone() };
+            self.hosts.entry(name.clone()).or_insert_with(|| bare.clone());
+            let ours = united.hosts.entry(name.clone()).or_insert(bare);
+            ours.needs.extend(theirs.needs.iter().cloned());
+        }
+        if united.is_acyclic() {
+            *self = united;
+        }
+    }
+
+    /// Returns whether the stops can be ordered. The owner must not need a host that its UPS
+    /// feeds, since it stops after that host.
+    pub fn is_acyclic(&self) -> bool {
+        Graph::has_order(self)
+    }
+
+    /// Returns the hosts that stop before `host`: those that need it, directly or through others;
+    /// for the owner also every fed host.
+    pub fn dependents(&self, host: &HostName) -> BTreeSet<HostName> {
+        Graph::for_stopping(self).before(host)
+    }
+
+    /// Returns the hosts that `host` needs directly, and so waits for when it starts.
+    pub fn needs_of(&self, host: &HostName) -> BTreeSet<HostName> {
+        Graph::for_starting(self).next(host)
+    }
+
+    /// Returns the hosts that `host` needs, directly or through others.
+    pub fn needs_all(&self, host: &HostName) -> BTreeSet<HostName> {
+        Graph::for_starting(self).after(host)
+    }
+
+    /// Returns how long it takes from the moment `host` begins until the last host that stops
+    /// after it has stopped; zero for a host that the plan lacks.
+    pub fn tail(&self, host: &HostName) -> Duration {
+        let graph = Graph::for_stopping(self);
+        let mut tails: BTreeMap<&HostName, Duration> = BTreeMap::new();
+        for name in graph.order() {
+            let after = graph.next_of(name).filter_map(|next| tails.get(next).copied()).max();
+            let own = self.hosts.get(name).map_or(Duration::ZERO, |planned| planned.stop);
+            tails.insert(name, own.saturating_add(after.unwrap_or_default()));
+        }
+        tails.get(host).copied().unwrap_or_default()
+    }
+
+    /// Returns the critical path: how long the whole shutdown takes if every host waits for those
+    /// before it. A host that is not among the participants is off and takes no time.
+    pub fn time_needed(&self, overhead: &Overhead, participants: &BTreeSet<HostName>) -> Duration {
+        let graph = Graph::for_stopping(self);
+        // None: nobody on the chain has to stop, so that nobody is waited for either.
+        let mut chains: BTreeMap<&HostName, Option<Duration>> = BTreeMap::new();
+        for name in graph.order() {
+            let after = graph.next_of(name).filter_map(|next| chains.get(next).copied()).max();
+            let after = after.flatten();
+            let own = self.hosts.get(name).filter(|_| participants.contains(name));
+            let chain = match (own, after) {
+                (None, after) => after,
+                (Some(own), None) => Some(own.stop),
+                (Some(own), Some(after)) => {
+                    Some(own.stop.saturating_add(overhead.proof_per_hop).saturating_add(after))
+                }
+            };
+            chains.insert(name, chain);
+        }
+        let longest = chains.into_values().max().flatten().unwrap_or_default();
+        [overhead.lag, overhead.foreign, overhead.ups_delay]
+            .into_iter()
+            .fold(longest, Duration::saturating_add)
+    }
+
+    /// Returns the last moment at which `host` may begin so that it and all after it have stopped
+    /// when the battery, less `cut_margin`, ends at `end`. A moment before boot is boot: now.
+    pub fn latest_start(&self, host: &HostName, end: Time, cut_margin: Duration) -> Time {
+        end.minus(cut_margin).minus(self.tail(host))
+    }
+
+    /// Returns all hosts in the order in which they start: what a host needs comes before it, and
+    /// of those that could be next the first name is.
+    pub fn start_order(&self) -> Vec<HostName> {
+        Graph::for_starting(self).order().into_iter().cloned().collect()
     }
 }
