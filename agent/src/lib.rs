@@ -4,6 +4,7 @@ pub mod clock;
 pub mod mounts;
 pub mod pki;
 pub mod power;
+pub mod ready;
 pub mod route;
 pub mod task;
 pub mod wake;
