@@ -91,8 +91,8 @@ fn is_absence(update: &Update) -> bool {
     matches!(update, Update::Unavailable { .. })
 }
 
-fn why(update: Update) -> Why {
-    let Update::Unavailable { why, .. } = &update else {
+fn why(update: &Update) -> Why {
+    let Update::Unavailable { why, .. } = update else {
         unreachable!("not an absence: {update:?}")
     };
     why.clone()
@@ -128,12 +128,12 @@ async fn wait_stale_and_absent_drivers_are_neither_mains_nor_battery() {
     // The driver was away: what it can do is asked again.
     server.probe().await;
     assert!(matches!(story.next().await, Update::Connected(_)));
-    assert_eq!(why(story.next().await), Why::DriverNotConnected);
-    assert_eq!(why(story.next().await), Why::DriverStarting);
+    assert_eq!(why(&story.next().await), Why::DriverNotConnected);
+    assert_eq!(why(&story.next().await), Why::DriverStarting);
     let Update::Polled(snapshot) = story.next().await else { panic!("not polled") };
     assert_eq!(snapshot.line(), Line::Battery);
     assert!(matches!(story.next().await, Update::Probed { .. }));
-    assert_eq!(why(story.next().await), Why::DataStale);
+    assert_eq!(why(&story.next().await), Why::DataStale);
     assert!(matches!(story.next().await, Update::Polled(_)));
 }
 
@@ -145,7 +145,7 @@ async fn a_silent_server_is_left_and_the_next_connection_has_another_number() {
     server.probe().await;
     // Silence from here on: the answer's limit passes.
     let lost = story.until(is_absence).await;
-    assert!(matches!(why(lost), Why::ContactLost { .. }));
+    assert!(matches!(why(&lost), Why::ContactLost { .. }));
     let mut server = story.greet().await;
     server.poll("OL").await;
     let polled = story.until(|update| matches!(update, Update::Polled(_))).await;
@@ -158,7 +158,7 @@ async fn an_unknown_ups_is_told_in_a_sentence_and_keeps_the_connection() {
     let mut story = story().await;
     let mut server = story.greet().await;
     server.expect("LIST VAR \"u\"", "ERR UNKNOWN-UPS\n").await;
-    let why = why(story.until(is_absence).await);
+    let why = why(&story.until(is_absence).await);
     assert!(why.is_configuration());
     assert!(why.to_string().contains("ups.conf"), "{why}");
     // Asked again only after ten seconds: nothing comes within one.
@@ -173,7 +173,7 @@ async fn garbage_ends_the_session_and_not_the_monitor() {
     for garbage in ["\u{0}\u{ff}\n", "VAR u a \"1\"\n", "BEGIN LIST VAR v\n", "\n"] {
         let mut server = story.greet().await;
         server.expect("LIST VAR \"u\"", garbage).await;
-        assert!(matches!(why(story.until(is_absence).await), Why::ContactLost { .. }));
+        assert!(matches!(why(&story.until(is_absence).await), Why::ContactLost { .. }));
     }
 }
 
