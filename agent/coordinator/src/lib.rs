@@ -28,7 +28,7 @@ pub use cluster::{
     BuiltIn, Cluster, Host, OffProof, ReadyBy, Settings, StopTimes, Ups, WakeTarget,
 };
 pub use event::{Answer, Command, Event, Link};
-pub use gauge::SavedGauge;
+pub use gauge::{Gauge, SavedGauge};
 pub use message::{HeardOf, Standing, StateMessage, ToldShutdown};
 pub use name::{BootId, HostName, Session};
 pub use note::{BeginReason, Gate, Note, PassReason, ReleaseProof, TurnReason};
