@@ -1,6 +1,7 @@
 //! The Curfew agent: drivers around the coordinator.
 
 pub mod clock;
+pub mod cluster_file;
 pub mod mounts;
 pub mod pki;
 pub mod power;
