@@ -2,7 +2,6 @@
 
 pub mod clock;
 pub mod cluster_file;
-pub mod journal;
 pub mod mounts;
 pub mod pki;
 pub mod power;

@@ -1,0 +1,113 @@
+//! The battery and the mains, as they truly are.
+
+/// What the UPS measures: true, in whole seconds, advanced once per second.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Battery {
+    is_on_mains: bool,
+    seconds_left: u32,
+    charge_percent: u8,
+    seconds_at_failure: u32,
+    charge_at_failure: u8,
+}
+
+impl Default for Battery {
+    fn default() -> Self {
+        Self {
+            is_on_mains: true,
+            seconds_left: FULL_SECONDS,
+            charge_percent: 100,
+            seconds_at_failure: FULL_SECONDS,
+            charge_at_failure: 100,
+        }
+    }
+}
+
+impl Battery {
+    /// The mains go; the battery lasts for another `seconds`.
+    pub fn lose_mains(&mut self, seconds: u32) {
+        *self = Self {
+            is_on_mains: false,
+            seconds_left: seconds,
+            seconds_at_failure: seconds.max(1),
+            charge_at_failure: self.charge_percent,
+            ..*self
+        };
+    }
+
+    /// The mains come back.
+    pub fn regain_mains(&mut self) {
+        self.is_on_mains = true;
+    }
+
+    /// One second passes.
+    pub fn pass_second(&mut self) {
+        if self.is_on_mains {
+            self.charge_percent = self.charge_percent.saturating_add(CHARGED_PER_SECOND).min(100);
+            self.seconds_left = FULL_SECONDS * u32::from(self.charge_percent) / 100;
+        } else {
+            self.seconds_left = self.seconds_left.saturating_sub(1);
+            let share = u32::from(self.charge_at_failure) * self.seconds_left;
+            self.charge_percent = u8::try_from(share / self.seconds_at_failure).unwrap_or(100);
+        }
+    }
+
+    /// Returns whether the mains are there.
+    pub const fn is_on_mains(&self) -> bool {
+        self.is_on_mains
+    }
+
+    /// Returns whether the load has power.
+    pub const fn is_empty(&self) -> bool {
+        !self.is_on_mains && self.seconds_left == 0
+    }
+
+    /// Returns `ups.status`.
+    pub const fn status(&self) -> &'static str {
+        match (self.is_on_mains, self.charge_percent) {
+            (true, 100) => "OL",
+            (true, _) => "OL CHRG",
+            (false, _) => "OB DISCHRG",
+        }
+    }
+
+    /// Returns `battery.charge`.
+    pub const fn charge_percent(&self) -> u8 {
+        self.charge_percent
+    }
+
+    /// Returns `battery.runtime`.
+    pub const fn seconds_left(&self) -> u32 {
+        self.seconds_left
+    }
+}
+
+/// The runtime of a full battery: far above what any plan of the laboratory needs.
+const FULL_SECONDS: u32 = 600;
+/// A minute from empty to full would hold up each story: it takes a third of that.
+const CHARGED_PER_SECOND: u8 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_down_by_the_second_and_takes_the_charge_with_it() {
+        let mut battery = Battery::default();
+        battery.lose_mains(20);
+        for _ in 0..5 {
+            battery.pass_second();
+        }
+        assert_eq!((battery.seconds_left(), battery.charge_percent()), (15, 75));
+        assert_eq!(battery.status(), "OB DISCHRG");
+    }
+
+    #[test]
+    fn is_empty_only_without_mains() {
+        let mut battery = Battery::default();
+        battery.lose_mains(1);
+        battery.pass_second();
+        assert!(battery.is_empty());
+        battery.regain_mains();
+        assert!(!battery.is_empty());
+    }
+}

@@ -1,0 +1,140 @@
+//! The cluster file of a laboratory.
+
+use std::path::Path;
+
+use crate::host::Host;
+use crate::nut::{PORT, UPS, USER};
+use crate::timeline::Verb;
+
+/// The limits that a story sets; each is a value of the cluster file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// `time-factor`: divides the limits that are built in.
+    pub time_factor: u32,
+    /// `reserve`.
+    pub reserve: &'static str,
+    /// `cut-margin`.
+    pub cut_margin: &'static str,
+    /// `charge-below`.
+    pub charge_below: u8,
+    /// `stop-timeout`.
+    pub stop_timeout: &'static str,
+    /// `debounce`.
+    pub debounce: &'static str,
+    /// `mains-stable`.
+    pub mains_stable: &'static str,
+    /// `charge-wait`.
+    pub charge_wait: &'static str,
+    /// `wake-every`.
+    pub wake_every: &'static str,
+    /// `wake-timeout`.
+    pub wake_timeout: &'static str,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            time_factor: 4,
+            reserve: "3s",
+            cut_margin: "1s",
+            charge_below: 0,
+            stop_timeout: "4s",
+            debounce: "1s",
+            mains_stable: "3s",
+            charge_wait: "10s",
+            wake_every: "1s",
+            wake_timeout: "20s",
+        }
+    }
+}
+
+/// Returns the file of the laboratory in `folder`.
+pub fn cluster_file(folder: &Path, limits: &Limits, does_owner_cut: bool) -> String {
+    let mut parts = vec![head(folder, limits)];
+    parts.extend(Host::ALL.map(|host| host_table(folder, host, does_owner_cut)));
+    parts.concat()
+}
+
+fn head(folder: &Path, limits: &Limits) -> String {
+    let Limits { time_factor, reserve, cut_margin, charge_below, stop_timeout, .. } = limits;
+    let Limits { debounce, mains_stable, charge_wait, wake_every, wake_timeout, .. } = limits;
+    let owner = Host::Nfs;
+    let address = owner.address();
+    let password = folder.join("upsd.password");
+    let password = password.display();
+    format!(
+        r#"[cluster]
+name = "lab"
+time-factor = {time_factor}
+
+[[ups]]
+name = "{UPS}"
+owner = "{owner}"
+upsd = "{address}:{PORT}"
+poll = "500ms"
+username = "{USER}"
+password-file = "{password}"
+
+[shutdown]
+reserve = "{reserve}"
+cut-margin = "{cut_margin}"
+charge-below = {charge_below}
+stop-timeout = "{stop_timeout}"
+debounce = "{debounce}"
+
+[restart]
+mains-stable = "{mains_stable}"
+charge-wait = "{charge_wait}"
+wake-every = "{wake_every}"
+wake-timeout = "{wake_timeout}"
+"#
+    )
+}
+
+fn host_table(folder: &Path, host: Host, does_owner_cut: bool) -> String {
+    let needs: Vec<_> = host.needs().iter().map(|need| format!("\"{need}\"")).collect();
+    let verbs = [
+        (Verb::Stop, true),
+        (Verb::Hold, host.is_owner()),
+        (Verb::Reboot, host.is_owner()),
+        (Verb::Cut, host.is_owner() && does_owner_cut),
+    ];
+    let program = folder.join("machine");
+    let command = |verb: Verb| {
+        let verb = verb.name();
+        format!("{verb} = [\"{}\", \"{host}\", \"{verb}\"]", program.display())
+    };
+    let verbs = verbs.into_iter().filter(|(_, is_there)| *is_there).map(|(verb, _)| command(verb));
+    let (address, mac, needs) = (host.address(), host.mac_text(), needs.join(", "));
+    let commands = verbs.collect::<Vec<_>>().join("\n");
+    format!(
+        r#"
+[[host]]
+name = "{host}"
+address = "{address}"
+mac = "{mac}"
+system = "command"
+ups = ["{UPS}"]
+needs = [{needs}]
+[host.command]
+{commands}
+"#
+    )
+}
+
+/// Returns the program that an agent calls for its operating system; it tells the laboratory, by
+/// a line in the pipe `calls`, which then plays the machine. With a file `HOST/refuse-VERB` it
+/// fails instead.
+pub fn machine_program(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "#!/bin/sh\n\
+         # usage: machine HOST VERB; called by an agent in place of its operating system\n\
+         set -eu\n\
+         if [ -e \"{folder}/$1/refuse-$2\" ]; then\n\
+         \techo \"$1 refuses to $2\" >&2\n\
+         \texit 1\n\
+         fi\n\
+         printf '%s %s\\n' \"$1\" \"$2\" > \"{folder}/calls\"\n"
+    )
+}

@@ -1,0 +1,303 @@
+//! The laboratory: what a story sets up, does and waits for.
+
+use std::fs::File;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use curfew_coordinator::{Line, Presence, Status, Time};
+use nix::sys::signal::Signal;
+
+use crate::agent::{self, Paths};
+use crate::battery::Battery;
+use crate::cluster_file::{Limits, cluster_file, machine_program};
+use crate::directory::{Directory, write, write_program, write_secret};
+use crate::ground::{self, now};
+use crate::host::Host;
+use crate::http;
+use crate::machine::{Machine, Next};
+use crate::network::Network;
+use crate::nut::{Nut, PASSWORD, Shown};
+use crate::report;
+use crate::timeline::{Fact, Timeline};
+
+mod world;
+
+/// What a laboratory is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The limits in the cluster file.
+    pub limits: Limits,
+    /// What the driver shows besides the status.
+    pub shown: Shown,
+    /// The agent; none is the one of this build.
+    pub binary: Option<PathBuf>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let shown = Shown { has_runtime: true, has_charge: true };
+        Self { limits: Limits::default(), shown, binary: None }
+    }
+}
+
+/// Three machines, a switch and a UPS.
+///
+/// The machines are dropped before the network, so that nothing runs in a namespace that goes.
+#[derive(Debug)]
+pub struct Lab {
+    timeline: Timeline,
+    machines: [Machine; 3],
+    nut: Nut,
+    battery: Battery,
+    next_second: Time,
+    calls: File,
+    packets: UdpSocket,
+    network: Network,
+    directory: Directory,
+    has_failed: bool,
+}
+
+impl Lab {
+    /// Builds a laboratory with everything off, mains on and a full battery.
+    pub fn build(setup: &Setup) -> Result<Self> {
+        ground::require()?;
+        ground::sweep()?;
+        let binary = setup.binary.clone().map_or_else(agent::binary, Ok)?;
+        let name = ground::unique_name();
+        let directory = Directory::new(&name)?;
+        if setup.binary.is_none() {
+            agent::make_certificates(&binary, &directory.join("pki"))?;
+        }
+        let folder = directory.path();
+        write(&folder.join("cluster.toml"), &cluster_file(folder, &setup.limits, false))?;
+        write_secret(&folder.join("upsd.password"), PASSWORD)?;
+        write_program(&folder.join("machine"), &machine_program(folder))?;
+        let calls = world::open_calls(&folder.join("calls"))?;
+        let network = Network::build(&name)?;
+        let packets = world::open_packets()?;
+        let nut = Nut::new(&folder.join("nut"), &network.namespace(Host::Nfs), setup.shown)?;
+        let machines = Host::ALL.map(|host| machine(host, folder, &binary, &network));
+        for machine in &machines {
+            std::fs::create_dir_all(machine.state()).context("make a state directory")?;
+            network.plug(machine.host, false)?;
+        }
+        Ok(Self {
+            timeline: Timeline::default(),
+            machines,
+            nut,
+            battery: Battery::default(),
+            next_second: now(),
+            calls,
+            packets,
+            network,
+            directory,
+            has_failed: false,
+        })
+    }
+
+    /// Builds a laboratory, presses every power button and waits until all agents hear each other
+    /// and read mains.
+    pub fn whole(setup: &Setup) -> Result<Self> {
+        let mut lab = Self::build(setup)?;
+        for host in Host::ALL {
+            lab.press_button(host);
+        }
+        lab.until_whole(Duration::from_secs(20))?;
+        Ok(lab)
+    }
+
+    /// Waits until all agents hear each other and read mains, with no shutdown open.
+    pub fn until_whole(&mut self, limit: Duration) -> Result<()> {
+        self.eventually("all hosts are up, hear each other and read mains", limit, |lab| {
+            Host::ALL.into_iter().all(|host| lab.status(host).is_ok_and(|it| is_whole(&it)))
+        })
+    }
+
+    /// Takes one step of the world after another until `condition` holds.
+    pub fn eventually(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        mut condition: impl FnMut(&Self) -> bool,
+    ) -> Result<()> {
+        let end = now() + limit;
+        loop {
+            self.step()?;
+            if condition(self) {
+                return Ok(());
+            }
+            if now() >= end {
+                self.has_failed = true;
+                bail!("not within {limit:?}: {what}");
+            }
+            world::pass_a_moment();
+        }
+    }
+
+    /// Takes steps for `span` and fails as soon as `condition` does not hold.
+    pub fn throughout(
+        &mut self,
+        what: &str,
+        span: Duration,
+        mut condition: impl FnMut(&Self) -> bool,
+    ) -> Result<()> {
+        let end = now() + span;
+        while now() < end {
+            self.step()?;
+            if !condition(self) {
+                self.has_failed = true;
+                bail!("no longer so within {span:?}: {what}");
+            }
+            world::pass_a_moment();
+        }
+        Ok(())
+    }
+
+    /// Waits until this has happened, and returns when it did so first.
+    pub fn until(
+        &mut self,
+        host: impl Into<Option<Host>>,
+        fact: &Fact,
+        limit: Duration,
+    ) -> Result<Time> {
+        let host = host.into();
+        let what = format!("{} {fact:?}", host.map_or("world", Host::name));
+        self.eventually(&what, limit, |lab| lab.timeline.first(host, fact).is_some())?;
+        self.timeline.first(host, fact).context(what)
+    }
+
+    /// Asks the agent of `host` for its status.
+    pub fn status(&self, host: Host) -> Result<Status> {
+        let answer = http::get(host, "/api/v1/status")?;
+        serde_json::from_str(&answer.body).with_context(|| answer.body.clone())
+    }
+
+    /// Takes the mains away; the battery lasts for another `seconds`.
+    pub fn fail_mains(&mut self, seconds: u32) -> Result<()> {
+        self.timeline.add(None, Fact::MainsFailed);
+        self.battery.lose_mains(seconds);
+        self.nut.show(&self.battery)
+    }
+
+    /// Brings the mains back.
+    pub fn restore_mains(&mut self) -> Result<()> {
+        self.timeline.add(None, Fact::MainsBack);
+        let was_dark = self.battery.is_empty();
+        self.battery.regain_mains();
+        if was_dark {
+            self.close_output();
+        }
+        self.nut.show(&self.battery)
+    }
+
+    /// Presses the power button of a machine; one that is on or starts already ignores it.
+    pub fn press_button(&mut self, host: Host) {
+        let machine = self.machine_mut(host);
+        if machine.is_at_rest() {
+            machine.plan(Duration::ZERO, Next::PowerOn);
+            machine.plan(machine.timing.boot, Next::Boot);
+        }
+    }
+
+    /// Sends the agent of `host` a signal, as a fault.
+    pub fn signal_agent(&mut self, host: Host, signal: Signal) {
+        self.timeline.add(host, Fact::Fault(format!("{signal} to the agent")));
+        self.machine(host).signal_agent(signal);
+    }
+
+    /// Pulls the network cable of `host`, or plugs it in again.
+    pub fn plug(&mut self, host: Host, is_in: bool) -> Result<()> {
+        let word = if is_in { "in" } else { "out" };
+        self.timeline.add(host, Fact::Fault(format!("cable {word}")));
+        self.machine_mut(host).is_plugged = is_in;
+        let has_link = is_in && self.machine(host).is_on();
+        self.network.plug(host, has_link)
+    }
+
+    /// Ends or starts `upsd`, as a fault.
+    pub fn run_upsd(&mut self, is_running: bool) -> Result<()> {
+        let word = if is_running { "runs" } else { "is ended" };
+        self.timeline.add(Host::Nfs, Fact::Fault(format!("upsd {word}")));
+        if is_running {
+            self.nut.start_upsd()
+        } else {
+            self.nut.stop_upsd();
+            Ok(())
+        }
+    }
+
+    /// Returns the network, for faults between hosts.
+    pub const fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Returns everything that has happened.
+    pub const fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Returns the folder with all files.
+    pub fn folder(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Returns the daemons of NUT.
+    pub const fn nut(&mut self) -> &mut Nut {
+        &mut self.nut
+    }
+
+    /// Returns the machine of `host`.
+    pub fn machine(&self, host: Host) -> &Machine {
+        let [nfs, first, second] = &self.machines;
+        match host {
+            Host::Nfs => nfs,
+            Host::K8s1 => first,
+            Host::K8s2 => second,
+        }
+    }
+
+    /// Returns the machine of `host`, to change it.
+    pub fn machine_mut(&mut self, host: Host) -> &mut Machine {
+        let [nfs, first, second] = &mut self.machines;
+        match host {
+            Host::Nfs => nfs,
+            Host::K8s1 => first,
+            Host::K8s2 => second,
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if self.has_failed || std::thread::panicking() {
+            self.directory.keep();
+            report::print(&self.timeline, &self.machines, self.directory.path());
+        }
+    }
+}
+
+/// Returns whether a host sees the whole cluster at rest.
+pub fn is_whole(status: &Status) -> bool {
+    let is_there = |(_, host): (_, &curfew_coordinator::HostStatus)| {
+        host.presence == Presence::Connected && host.phase == Some(curfew_coordinator::Phase::Up)
+    };
+    let others = || status.hosts.iter().filter(|(name, _)| **name != status.host);
+    status.shutdown.is_none()
+        && status.ups.line == Line::Mains
+        && others().count() + 1 == Host::ALL.len()
+        && others().all(is_there)
+}
+
+fn machine(host: Host, folder: &Path, binary: &Path, network: &Network) -> Machine {
+    let own = folder.join(host.name());
+    let paths = Paths {
+        binary: binary.to_owned(),
+        cluster: folder.join("cluster.toml"),
+        state: own.join("state"),
+        pki: folder.join("pki").join(host.name()),
+        log: own.join("agent.log"),
+    };
+    Machine::new(host, paths, network.namespace(host))
+}

@@ -1,0 +1,209 @@
+//! A machine as its agent and its mains see it: an operating system that stops when it is told to,
+//! a supervisor for the agent, a power button, a firmware.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use curfew_coordinator::Time;
+use nix::sys::signal::Signal;
+
+use crate::agent::Paths;
+use crate::directory::replace;
+use crate::ground::now;
+use crate::host::Host;
+use crate::process::Process;
+
+/// How long a machine takes for what it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// From the call to stop until the services are down and the agent is told to end.
+    pub services: Duration,
+    /// From there until the power is off.
+    pub halt: Duration,
+    /// From the power button until the agent is started.
+    pub boot: Duration,
+    /// From the end of an agent until its supervisor starts it again.
+    pub restart: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let millis = Duration::from_millis;
+        Self { services: millis(800), halt: millis(800), boot: millis(1000), restart: millis(300) }
+    }
+}
+
+/// What a machine does next by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// The services are down: the agent is told to end.
+    Halt,
+    /// The power goes off.
+    PowerOff,
+    /// The power comes on, the kernel starts.
+    PowerOn,
+    /// The kernel and the services are up: the agent is started.
+    Boot,
+    /// The supervisor starts the agent again.
+    RestartAgent,
+}
+
+/// Whether a machine runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Power {
+    Off,
+    On,
+    /// Its operating system goes down.
+    Stopping,
+}
+
+/// One machine.
+#[derive(Debug)]
+pub struct Machine {
+    /// Which.
+    pub host: Host,
+    /// How long it takes for what it does.
+    pub timing: Timing,
+    /// The firmware's "after power loss: on".
+    pub does_start_after_power_loss: bool,
+    /// A supervisor starts an agent that has ended again.
+    pub is_supervised: bool,
+    /// Its network cable is plugged in.
+    pub is_plugged: bool,
+    paths: Paths,
+    namespace: String,
+    agent: Option<Process>,
+    power: Power,
+    due: VecDeque<(Time, Next)>,
+}
+
+impl Machine {
+    /// Makes a machine that is off.
+    pub fn new(host: Host, paths: Paths, namespace: String) -> Self {
+        Self {
+            host,
+            timing: Timing::default(),
+            does_start_after_power_loss: true,
+            is_supervised: true,
+            is_plugged: true,
+            paths,
+            namespace,
+            agent: None,
+            power: Power::Off,
+            due: VecDeque::new(),
+        }
+    }
+
+    /// Returns whether it has power and runs.
+    pub const fn is_on(&self) -> bool {
+        matches!(self.power, Power::On | Power::Stopping)
+    }
+
+    /// Returns whether it is off and stays so.
+    pub fn is_at_rest(&self) -> bool {
+        !self.is_on() && self.due.is_empty()
+    }
+
+    /// Returns whether its operating system goes down.
+    pub const fn is_stopping(&self) -> bool {
+        matches!(self.power, Power::Stopping)
+    }
+
+    /// Returns its agent, if one runs.
+    pub const fn agent(&self) -> Option<&Process> {
+        self.agent.as_ref()
+    }
+
+    /// Returns where its agent's output is.
+    pub const fn log(&self) -> &PathBuf {
+        &self.paths.log
+    }
+
+    /// Returns its state directory.
+    pub const fn state(&self) -> &PathBuf {
+        &self.paths.state
+    }
+
+    /// Returns where its agent finds what it needs, to point it elsewhere.
+    pub const fn paths_mut(&mut self) -> &mut Paths {
+        &mut self.paths
+    }
+
+    /// Plans what it does after `span`.
+    pub fn plan(&mut self, span: Duration, next: Next) {
+        let at = now() + span;
+        let place = self.due.partition_point(|(other, _)| *other <= at);
+        self.due.insert(place, (at, next));
+    }
+
+    /// Plans the way of an operating system that goes down; one that does so already goes on.
+    /// Returns whether it was new.
+    pub fn plan_stop(&mut self) -> bool {
+        if self.power == Power::Stopping {
+            return false;
+        }
+        self.power = Power::Stopping;
+        self.plan(self.timing.services, Next::Halt);
+        self.plan(self.timing.services + self.timing.halt, Next::PowerOff);
+        true
+    }
+
+    /// Takes all that it plans.
+    pub fn take_plans(&mut self) -> VecDeque<(Time, Next)> {
+        std::mem::take(&mut self.due)
+    }
+
+    /// Puts plans back.
+    pub fn put_plans(&mut self, plans: VecDeque<(Time, Next)>) {
+        self.due = plans;
+    }
+
+    /// Returns the next thing that is due.
+    pub fn pop_due(&mut self) -> Option<Next> {
+        let (at, next) = *self.due.front()?;
+        (at <= now()).then(|| {
+            self.due.pop_front();
+            next
+        })
+    }
+
+    /// Turns the power on: from here on it is another boot.
+    pub fn power_on(&mut self) -> Result<()> {
+        self.power = Power::On;
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").context("make an id")?;
+        replace(&self.paths.state.join("boot-id"), &id)
+    }
+
+    /// Takes the power away; nothing gets to say goodbye.
+    pub fn power_off(&mut self) {
+        drop(self.agent.take());
+        self.power = Power::Off;
+        self.due.clear();
+    }
+
+    /// Starts the agent.
+    pub fn start_agent(&mut self) -> Result<()> {
+        if self.agent.is_none() {
+            self.agent = Some(self.paths.start(self.host, &self.namespace)?);
+        }
+        Ok(())
+    }
+
+    /// Sends its agent a signal.
+    pub fn signal_agent(&self, signal: Signal) {
+        if let Some(agent) = &self.agent {
+            agent.signal(signal);
+        }
+    }
+
+    /// Returns the exit code of an agent that has ended since the last look; none within is a
+    /// signal.
+    pub fn reap(&mut self) -> Result<Option<Option<i32>>> {
+        let Some(agent) = &mut self.agent else { return Ok(None) };
+        let Some(status) = agent.ended()? else { return Ok(None) };
+        self.agent = None;
+        Ok(Some(status.code()))
+    }
+}
