@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod cluster_file;
 pub mod mounts;
+pub mod network;
 pub mod pki;
 pub mod power;
 pub mod ready;
