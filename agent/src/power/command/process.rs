@@ -1,4 +1,4 @@
-//! One child process within a limit: its own group, its last output, its end.
+//! One child process within a limit: its own group, the end of its output, its own end.
 //!
 //! A full pipe never holds up the child and a pipe that is kept open never holds up us: output is
 //! read all the time, only its tail is kept, and what outlives the child is read on in the
@@ -33,7 +33,7 @@ pub(super) struct Runner {
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) how: How,
-    pub(super) output: Tail,
+    pub(super) output: Tails,
 }
 
 /// How a command ended.
@@ -49,9 +49,15 @@ pub(super) enum How {
     TimedOut(Duration),
 }
 
-/// The end of what was written.
+/// The end of what was written to each pipe; which came first between them nobody knows.
 #[derive(Debug, Default)]
-pub(super) struct Tail(VecDeque<u8>);
+pub(super) struct Tails {
+    stdout: Tail,
+    stderr: Tail,
+}
+
+#[derive(Debug, Default)]
+struct Tail(VecDeque<u8>);
 
 impl Runner {
     /// Runs one command for at most `limit`, and little more if it cannot even be killed.
@@ -93,13 +99,13 @@ impl Runner {
             Ok(Err(lost)) => How::Lost(lost),
             Err(_late) => How::TimedOut(limit),
         };
-        End { how, output: output.tail }
+        End { how, output: output.tails }
     }
 
     /// Reads on in the background for whoever still holds the pipes.
     fn keep(&self, output: &mut Output) {
         let (stdout, stderr) = (output.stdout.take(), output.stderr.take());
-        let mut rest = Output { stdout, stderr, tail: Tail::default() };
+        let mut rest = Output { stdout, stderr, tails: Tails::default() };
         let mut leftovers = self.leftovers.lock().unwrap_or_else(PoisonError::into_inner);
         while leftovers.try_join_next().is_some() {}
         if leftovers.len() >= LEFTOVERS_MAX {
@@ -112,7 +118,7 @@ impl Runner {
 
 impl End {
     fn silent(how: How) -> Self {
-        Self { how, output: Tail::default() }
+        Self { how, output: Tails::default() }
     }
 }
 
@@ -137,7 +143,9 @@ impl fmt::Display for End {
                 write!(f, "the command took longer than {limit:?} and was killed")
             }
         }?;
-        match self.output.to_string().lines().next_back() {
+        let Tails { stdout, stderr } = &self.output;
+        let (stdout, stderr) = (stdout.to_string(), stderr.to_string());
+        match stderr.lines().next_back().or_else(|| stdout.lines().next_back()) {
             Some(line) => write!(f, ": {line}"),
             None => Ok(()),
         }
@@ -152,6 +160,13 @@ impl Tail {
     }
 }
 
+impl fmt::Display for Tails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stdout, stderr } = self;
+        f.write_str(format!("{stdout}\n{stderr}").trim())
+    }
+}
+
 impl fmt::Display for Tail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes: Vec<u8> = self.0.iter().copied().collect();
@@ -159,17 +174,17 @@ impl fmt::Display for Tail {
     }
 }
 
-/// Both pipes of a child, read into one tail in the order in which they came.
+/// Both pipes of a child.
 #[derive(Debug)]
 struct Output {
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
-    tail: Tail,
+    tails: Tails,
 }
 
 impl Output {
     fn of(child: &mut Child) -> Self {
-        Self { stdout: child.stdout.take(), stderr: child.stderr.take(), tail: Tail::default() }
+        Self { stdout: child.stdout.take(), stderr: child.stderr.take(), tails: Tails::default() }
     }
 
     /// Reads until both pipes are closed. Cancel safe.
@@ -177,8 +192,8 @@ impl Output {
         let (mut out, mut err) = ([0; CHUNK], [0; CHUNK]);
         while self.stdout.is_some() || self.stderr.is_some() {
             tokio::select! {
-                got = read_some(&mut self.stdout, &mut out) => self.tail.push(got),
-                got = read_some(&mut self.stderr, &mut err) => self.tail.push(got),
+                got = read_some(&mut self.stdout, &mut out) => self.tails.stdout.push(got),
+                got = read_some(&mut self.stderr, &mut err) => self.tails.stderr.push(got),
             }
         }
     }

@@ -88,7 +88,7 @@ async fn a_command_sees_its_environment_and_nothing_else() {
 #[tokio::test]
 async fn a_failure_says_the_status_and_the_last_line() {
     let power_of = |script| power(commands(script));
-    let outcome = power_of("echo first; echo the bus is gone >&2; exit 3").stop(&REASON).await;
+    let outcome = power_of("echo the bus is gone >&2; echo told; exit 3").stop(&REASON).await;
     let failed = "the command exited with 3: the bus is gone";
     assert_eq!(outcome, Outcome::Failed(failed.into()));
     let outcome = power_of("kill -9 $$").stop(&REASON).await;
