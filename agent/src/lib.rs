@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod cluster_file;
+pub mod journal;
 pub mod mounts;
 pub mod network;
 pub mod pki;

@@ -4,21 +4,29 @@
 //! an [`Event`]. The daemon, the simulator and the tests all run this code.
 //!
 //! Reading order: [`Phase`] has the states of a host, [`Event`] and [`Action`] are the whole
-//! boundary, [`StateMessage`] is what hosts tell each other.
+//! boundary, [`StateMessage`] is what hosts tell each other, [`Coordinator`] decides; its rules are
+//! one file each below `coordinator/`. What they rest on is kept apart: `gauge` (the numbers of the
+//! UPS), `plan` (order and times), `peer` and `link` (what the silence of others proves),
+//! `shutdown` (how two accounts of one number are united), `owed` (who is still to be woken).
 
 mod action;
 mod cluster;
+mod coordinator;
 mod event;
 mod gauge;
+mod link;
 mod message;
 mod name;
 mod note;
+mod outage;
 mod owed;
+mod peer;
 mod phase;
 mod plan;
 mod reading;
 mod reason;
 mod record;
+mod shutdown;
 mod status;
 mod stop_time;
 mod time;
@@ -27,6 +35,7 @@ pub use action::{Action, Call, End, Step, Watch};
 pub use cluster::{
     BuiltIn, Cluster, Host, OffProof, ReadyBy, Settings, StopTimes, Ups, WakeTarget,
 };
+pub use coordinator::{Coordinator, Start};
 pub use event::{Answer, Command, Event, Link};
 pub use gauge::{Gauge, SavedGauge};
 pub use message::{HeardOf, Standing, StateMessage, ToldShutdown};

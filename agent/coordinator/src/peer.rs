@@ -112,7 +112,7 @@ impl Peer {
         if self.is_connected(now, settings) {
             return None;
         }
-        self.heard_at.max(self.known_at).max(self.leaving_since).or(Some(Time::default()))
+        self.heard_at.max(self.known_at).max(self.leaving_since).or_else(|| Some(Time::default()))
     }
 
     /// Returns whether the host has been silent for `span`: without a session and, where the

@@ -1,0 +1,151 @@
+//! Taking facts in: each event changes what is known, and decides nothing.
+
+use super::Coordinator;
+use crate::owed::{Debt, unite};
+use crate::{Command, Event, HostName, Line, Note, Owed, Reading, StateMessage, Trigger};
+
+impl Coordinator {
+    pub(super) fn absorb(&mut self, event: Event) {
+        match event {
+            Event::TimePassed => {}
+            Event::DateRead(date) => self.date = Some((date, self.now)),
+            Event::ReadingTaken(reading) => self.on_reading(&reading),
+            // A missed poll changes nothing that was read: readings age by themselves.
+            Event::ReadingMissed(why) => self.missed = Some(why),
+            Event::UpsProbed(abilities) => self.abilities = Some(abilities),
+            Event::PeerHeard(message) => self.on_message(&message),
+            Event::SessionClosed(host) => {
+                if let Some(peer) = self.peers.get_mut(&host) {
+                    peer.on_closed(self.now);
+                }
+            }
+            Event::HostProbed { host, answer } => {
+                let works = self.link_works();
+                if let Some(peer) = self.peers.get_mut(&host) {
+                    peer.on_probed(self.now, answer, works);
+                }
+            }
+            Event::LinkSeen(link) => self.link.on_seen(self.now, link),
+            Event::MountsRead(mounts) => self.mounts = mounts,
+            Event::ClientsSeen(clients) => {
+                let seen = clients.into_iter().map(|(host, sees)| (host, (sees, self.now)));
+                self.clients = seen.collect();
+            }
+            Event::ReadyProbed { host, is_ready } => self.on_ready_probed(&host, is_ready),
+            Event::ExportsProbed(answer) => self.exports_answer = Some(answer),
+            Event::Commanded(command) => self.on_command(command),
+            Event::StopAccepted => self.on_stop_accepted(),
+            Event::StopFailed(why) => self.on_stop_failed(why),
+            Event::HaltSeen => self.is_halting = self.begun.is_some(),
+            Event::HoldEntered(took) => self.on_hold_entered(took),
+            Event::JournalFailed(why) => self.journal_failure = Some(why),
+            Event::JournalRecovered => self.journal_failure = None,
+        }
+    }
+
+    pub(super) fn link_works(&self) -> bool {
+        let lost = self.outage.lost_at.unwrap_or(self.started_at);
+        let settings = self.settings();
+        self.link.works(self.now, lost, settings.off_proof, &settings.built_in)
+    }
+
+    fn on_reading(&mut self, reading: &Reading) {
+        self.missed = None;
+        let before = self.gauge.last_line();
+        let needed = self.time_needed();
+        let limits = self.settings().built_in.clone();
+        self.gauge.on_reading(self.now, reading, needed, &limits);
+        let line = self.gauge.line(self.now, &limits);
+        if line != Line::Unknown {
+            self.outage.on_line(self.now, line, self.gauge.runtime_left(self.now));
+        }
+        if self.gauge.is_low(self.now, &limits) {
+            let me = self.me.clone();
+            self.outage.on_low(self.now, &me);
+        }
+        match (before, line) {
+            (Line::Mains | Line::Unknown, Line::Battery) => self.notes.push(Note::MainsLost),
+            (Line::Battery, Line::Mains) => self.notes.push(Note::MainsBack),
+            (Line::Mains | Line::Unknown, Line::Mains | Line::Unknown)
+            | (Line::Battery, Line::Battery | Line::Unknown) => {}
+        }
+        self.watch_force(reading);
+        self.watch_fit(line);
+    }
+
+    /// Notes whether the plan fits the battery, while the mains are there to ask.
+    fn watch_fit(&mut self, line: Line) {
+        if line != Line::Mains {
+            return;
+        }
+        let Some(left) = self.gauge.runtime_left(self.now) else { return };
+        self.outage.did_not_fit = left <= self.time_needed() + self.settings().reserve;
+    }
+
+    fn on_message(&mut self, message: &StateMessage) {
+        let host = &message.host;
+        let Some(peer) = self.peers.get_mut(host) else { return };
+        if !peer.on_message(self.now, message) {
+            return;
+        }
+        for (other, heard) in &message.heard {
+            if let Some(peer) = self.peers.get_mut(other) {
+                peer.on_repeated(self.now, heard);
+            }
+        }
+        if message.is_drill {
+            return;
+        }
+        self.on_peer_reading(message);
+        if self.stop_history.merge(&message.stop_times) {
+            self.renew_plan();
+        }
+        for (other, entry) in &message.owed {
+            if !self.is_settled(other, entry) {
+                unite(&mut self.owed, other, entry);
+            }
+        }
+        self.on_told(message);
+    }
+
+    fn on_peer_reading(&mut self, message: &StateMessage) {
+        let limits = &self.cluster.settings.built_in;
+        let Some(reading) = &message.reading else { return };
+        if reading.line == Line::Unknown || reading.age >= limits.peer_fresh {
+            return;
+        }
+        if message.host == self.cluster.ups.owner && reading.age < limits.fresh {
+            self.outage.owner_read_at = self.now;
+        }
+        let own = self.gauge.line(self.now, limits);
+        if own == Line::Unknown {
+            self.outage.on_line(self.now.minus(reading.age), reading.line, reading.runtime_left);
+        }
+        if own != Line::Mains && reading.line == Line::Battery && reading.is_low {
+            self.outage.on_low(self.now.minus(reading.age), &message.host);
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Shutdown { operator, then_wake } => {
+                let evidence = format!("ordered by {operator}");
+                self.declare_order(Trigger::Operator, evidence, then_wake);
+            }
+            Command::CallOff { operator } => self.call_off(&operator),
+            Command::Wake { operator: _, hosts } => self.owe_again(&hosts),
+        }
+    }
+
+    /// An operator wants these hosts running: what was given up or intended is owed anew.
+    fn owe_again(&mut self, hosts: &std::collections::BTreeSet<HostName>) {
+        let known: Vec<HostName> = self.owed.keys().cloned().collect();
+        let wanted = if hosts.is_empty() { known } else { hosts.iter().cloned().collect() };
+        for host in wanted.into_iter().filter(|host| self.cluster.host(host).is_some()) {
+            let boot = self.boot_of(&host);
+            // A number of its own would be a shutdown: one above all known ones is enough to win.
+            let entry = Owed { boot, number: self.highest + 1, debt: Debt::Due };
+            unite(&mut self.owed, &host, &entry);
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! When to stop: the pause, the release of dependents, the latest start, and the call itself.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Coordinator;
+use crate::owed::{Debt, unite};
+use crate::{
+    Action, BeginReason, Begun, Call, Cause, End, HostName, Line, Note, OffProof, Owed, Phase,
+    ReadyBy, ReleaseProof, Standing, Time,
+};
+
+/// The call to one's own OS, as far as no journal needs to know of it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Calling {
+    /// The tries so far.
+    attempt: u32,
+    /// A try is under way.
+    is_under_way: bool,
+    /// The last try failed at this moment.
+    failed_at: Option<Time>,
+    /// A call may have been made that this agent does not know of.
+    pub(super) must_ask: bool,
+    /// When a reboot out of the hold was last asked for.
+    rebooted_at: Option<Time>,
+    /// The OS took the call long ago and still runs: that was said.
+    is_overdue_told: bool,
+}
+
+impl Coordinator {
+    /// Returns the phase of this host.
+    pub(super) fn phase(&self) -> Phase {
+        match (&self.begun, &self.shutdown) {
+            (Some(begun), _) if begun.is_held => Phase::Holding,
+            (Some(_), _) if self.is_halting => Phase::Halting,
+            (Some(_), _) => Phase::Stopping,
+            (None, Some(open)) if open.standing == Standing::Declared => Phase::Waiting,
+            (None, _) => Phase::Up,
+        }
+    }
+
+    pub(super) fn consider_begin(&mut self) {
+        if self.begun.is_some() {
+            self.carry_on_stopping();
+            return;
+        }
+        let is_declared =
+            self.shutdown.as_ref().is_some_and(|open| open.standing == Standing::Declared);
+        let is_paused = is_declared && self.must_pause();
+        if is_paused != self.is_paused {
+            self.is_paused = is_paused;
+            self.notes.push(if is_paused { Note::Paused } else { Note::Resumed });
+        }
+        if !is_declared {
+            self.is_paused = false;
+            return;
+        }
+        self.intend_leavers();
+        if is_paused {
+            return;
+        }
+        if let Some(why) = self.reason_to_begin() {
+            self.begin(why);
+        }
+    }
+
+    /// A host that has not begun does not begin for a reason that the battery gave, while a fresh
+    /// reading of its own says mains; without one, while the owner's does.
+    fn must_pause(&self) -> bool {
+        let has_order = self.shutdown.as_ref().is_some_and(super::Shutdown::has_order);
+        !has_order && self.line_gone_by() == Line::Mains
+    }
+
+    fn reason_to_begin(&mut self) -> Option<BeginReason> {
+        let end = self.own_end();
+        let dependents = self.dependents();
+        if dependents.is_empty() {
+            return Some(BeginReason::NoDependents);
+        }
+        let held: BTreeSet<HostName> =
+            dependents.into_iter().filter(|host| !self.lets_go(host, end)).collect();
+        if held.is_empty() {
+            return Some(match end {
+                End::Cut => BeginReason::AllOff,
+                End::Off | End::Hold => BeginReason::Released,
+            });
+        }
+        match self.latest_start() {
+            Some(latest) if latest <= self.now => Some(BeginReason::LatestStart),
+            Some(latest) => {
+                self.wake_at(latest);
+                None
+            }
+            None => {
+                self.ask_about(&held);
+                None
+            }
+        }
+    }
+
+    /// Returns how this host ends. An order never cuts and never holds.
+    fn own_end(&self) -> End {
+        let is_order = self.shutdown.as_ref().is_some_and(|open| open.cause() == Cause::Order);
+        if !self.is_owner() || is_order {
+            return End::Off;
+        }
+        if self.is_return_promised() { End::Cut } else { End::Hold }
+    }
+
+    /// Returns the dependents that this host waits for: all but those off by intent.
+    fn dependents(&self) -> BTreeSet<HostName> {
+        let Some(open) = &self.shutdown else { return BTreeSet::new() };
+        let mut dependents = open.plan.dependents(&self.me);
+        dependents.retain(|host| {
+            let is_intended = self.owed.get(host).is_some_and(|entry| entry.debt == Debt::Intended);
+            let is_there = self
+                .peers
+                .get(host)
+                .is_some_and(|peer| peer.is_connected(self.now, self.settings()));
+            is_there || !is_intended || open.has_order()
+        });
+        dependents
+    }
+
+    fn lets_go(&mut self, host: &HostName, end: End) -> bool {
+        let proof = self.release_of(host);
+        let is_enough = match end {
+            End::Cut => proof == Some(ReleaseProof::Off),
+            End::Off | End::Hold => proof.is_some(),
+        };
+        if let Some(how) = proof {
+            if self.released.insert(host.clone()) {
+                self.notes.push(Note::Released { host: host.clone(), how });
+            }
+        } else {
+            self.released.remove(host);
+        }
+        is_enough
+    }
+
+    /// Returns the proof that a dependent can no longer be hurt, if there is one.
+    fn release_of(&self, host: &HostName) -> Option<ReleaseProof> {
+        let settings = self.settings();
+        let peer = self.peers.get(host)?;
+        if peer.off_since.is_some() {
+            return Some(ReleaseProof::Off);
+        }
+        let holds_nothing = peer.mounts.as_ref().is_some_and(|mounts| !mounts.contains(&self.me));
+        if peer.phase == Some(Phase::Halting) && (holds_nothing || self.sees_nothing_of(host)) {
+            return Some(ReleaseProof::Halting);
+        }
+        let span = match settings.off_proof {
+            OffProof::Network => settings.built_in.absent_silence,
+            OffProof::Session => settings.built_in.off_silence,
+        };
+        let is_absent = peer.is_known
+            && peer.is_silent_for(self.now, span, settings)
+            && self.sees_nothing_of(host);
+        is_absent.then_some(ReleaseProof::Absent)
+    }
+
+    /// Returns whether this host's own eyes see nothing of `host`. What cannot be read counts as
+    /// still there; a host without exports has nothing that could be seen.
+    fn sees_nothing_of(&self, host: &HostName) -> bool {
+        let serves =
+            self.cluster.host(&self.me).is_some_and(|me| matches!(me.ready, ReadyBy::Exports(_)));
+        let limit = self.settings().built_in.frame_window;
+        match self.clients.get(host) {
+            Some((sees, at)) => !sees && self.now.since(*at) <= limit,
+            None => !serves,
+        }
+    }
+
+    /// Without a battery there is no latest start: who is never released is reported.
+    fn ask_about(&mut self, held: &BTreeSet<HostName>) {
+        let Some(open) = &self.shutdown else { return };
+        let since = open.latched_at;
+        let longest = open.plan.hosts.values().map(|host| host.stop).max().unwrap_or_default();
+        let at = since + longest + self.settings().built_in.absent_silence;
+        if at > self.now {
+            self.wake_at(at);
+            return;
+        }
+        for host in held {
+            if self.asked_about.insert(host.clone()) {
+                self.notes.push(Note::AskedAbout { host: host.clone() });
+            }
+        }
+    }
+
+    fn begin(&mut self, why: BeginReason) {
+        let Some(open) = &self.shutdown else { return };
+        let end = self.own_end();
+        self.begun = Some(Begun {
+            number: open.number,
+            at: self.now,
+            end,
+            is_accepted: false,
+            is_held: false,
+        });
+        self.calling = Calling::default();
+        self.notes.push(Note::Began { end, why });
+        self.call();
+    }
+
+    /// Calls the OS. The record of it is in the same step and so durable before.
+    fn call(&mut self) {
+        let Some(begun) = &self.begun else { return };
+        let cause = self.shutdown.as_ref().map_or(Cause::Battery, super::Shutdown::cause);
+        self.calling.attempt += 1;
+        self.calling.is_under_way = true;
+        self.calling.failed_at = None;
+        let call = Call {
+            number: begun.number,
+            cause,
+            end: begun.end,
+            ask_first: self.calling.must_ask
+                || self.calling.attempt > 1
+                || self.journal_failure.is_some(),
+            attempt: self.calling.attempt,
+            cut_after: self.cut_after(begun.end),
+        };
+        self.actions.push(Action::Stop(call));
+    }
+
+    /// With everybody off the cut may come as soon as the owner is down; otherwise the others get
+    /// what the owner's own stop takes.
+    fn cut_after(&self, end: End) -> Duration {
+        let Some(open) = self.shutdown.as_ref().filter(|_| end == End::Cut) else {
+            return Duration::ZERO;
+        };
+        let all_off = self
+            .dependents()
+            .iter()
+            .all(|host| self.peers.get(host).is_some_and(|peer| peer.off_since.is_some()));
+        if all_off {
+            return Duration::ZERO;
+        }
+        open.plan.hosts.get(&self.me).map_or(Duration::ZERO, |host| host.stop)
+    }
+
+    fn carry_on_stopping(&mut self) {
+        let again = self.settings().built_in.call_again;
+        let Some(begun) = self.begun.clone() else { return };
+        if begun.is_held {
+            self.leave_hold();
+            return;
+        }
+        if begun.is_accepted {
+            self.watch_accepted(&begun);
+            return;
+        }
+        if self.calling.is_under_way {
+            return;
+        }
+        let at = self.calling.failed_at.map_or(self.now, |at| at + again);
+        if at <= self.now {
+            self.call();
+        } else {
+            self.wake_at(at);
+        }
+    }
+
+    /// The hold is left only by a reboot, when the mains are stable.
+    fn leave_hold(&mut self) {
+        if !self.has_stable_mains() {
+            return;
+        }
+        let again = self.settings().built_in.call_again;
+        let is_due = self.calling.rebooted_at.is_none_or(|at| self.now.since(at) >= again);
+        if is_due {
+            self.calling.rebooted_at = Some(self.now);
+            self.actions.push(Action::Reboot);
+        }
+    }
+
+    fn watch_accepted(&mut self, begun: &Begun) {
+        let stop = super::stop_time_of(self.shutdown.as_ref(), &self.plan_now, &self.me);
+        let late = begun.at + stop * 2;
+        if self.calling.is_overdue_told || self.is_halting {
+            return;
+        }
+        if late > self.now {
+            self.wake_at(late);
+            return;
+        }
+        self.calling.is_overdue_told = true;
+        self.warn(format!(
+            "the stop call was accepted {} s ago and the machine still runs: look at its console; \
+             it is not called again, since that would start the stop over",
+            self.now.since(begun.at).as_secs()
+        ));
+    }
+
+    pub(super) fn on_stop_accepted(&mut self) {
+        self.calling.is_under_way = false;
+        if let Some(begun) = self.begun.as_mut().filter(|begun| !begun.is_accepted) {
+            begun.is_accepted = true;
+            self.notes.push(Note::StopAccepted);
+        }
+    }
+
+    pub(super) fn on_stop_failed(&mut self, why: String) {
+        self.calling.is_under_way = false;
+        self.calling.failed_at = Some(self.now);
+        self.notes.push(Note::StopFailed { why, attempt: self.calling.attempt });
+    }
+
+    pub(super) fn on_hold_entered(&mut self, took: Duration) {
+        self.on_stop_accepted();
+        let Some(begun) = self.begun.as_mut() else { return };
+        if begun.is_held {
+            return;
+        }
+        begun.is_held = true;
+        let me = self.me.clone();
+        if self.cluster.host(&me).is_some_and(|host| host.touches_power) {
+            self.record_stop_time(me, took);
+        }
+    }
+
+    /// Hosts that an order turns off are off by intent.
+    fn intend_leavers(&mut self) {
+        let Some(open) = self.shutdown.as_ref().filter(|open| open.has_order()) else { return };
+        let number = open.number;
+        let leaving: Vec<HostName> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.phase.is_some_and(Phase::has_begun))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for host in leaving {
+            let entry = Owed { boot: self.boot_of(&host), number, debt: Debt::Intended };
+            unite(&mut self.owed, &host, &entry);
+        }
+    }
+
+    /// All participants of a recorded order are off by intent.
+    pub(super) fn intend_participants(&mut self) {
+        let Some(open) = &self.shutdown else { return };
+        let number = open.number;
+        for host in open.participants.clone() {
+            let boot = self.owed.get(&host).and_then(|known| known.boot.clone());
+            let entry = Owed { boot, number, debt: Debt::Intended };
+            unite(&mut self.owed, &host, &entry);
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! Conducting: waking the others in order, after a turn or after a boot.
+//!
+//! Every gate has a limit, after which recovery goes on and says so: nobody is stranded because
+//! something could not be known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Coordinator;
+use crate::owed::Debt;
+use crate::{
+    Action, Gate, HostName, Line, Note, PassReason, Phase, ReadyBy, Standing, Time, TurnReason,
+    WakeTarget,
+};
+
+/// A recovery that this host conducts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Conduct {
+    /// When it began: the gates' limits count from here.
+    pub(super) since: Time,
+    /// Since when nothing is known of the mains: battery starts that anew.
+    dark_since: Time,
+    passed: BTreeSet<Gate>,
+    hosts: BTreeMap<HostName, Waking>,
+}
+
+/// Where the recovery of one host stands.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Waking {
+    /// When recovery turned to it.
+    turn_at: Option<Time>,
+    /// When the first packet went to it while it was off.
+    packets_since: Option<Time>,
+    last_packet: Option<Time>,
+    was_off: bool,
+    /// The `ready` probe has answered.
+    has_answered: bool,
+    outcome: Option<Outcome>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outcome {
+    Ready,
+    PassedBy,
+}
+
+impl Coordinator {
+    pub(super) fn conduct(&mut self) {
+        let targets = self.targets();
+        if targets.is_empty() || !self.is_conductor() {
+            self.finish_conduct(&targets);
+            return;
+        }
+        self.start_conduct();
+        self.join(targets);
+        if !self.may_wake() {
+            self.restart_turns();
+            return;
+        }
+        if !self.pass_gates() {
+            return;
+        }
+        for host in self.plan_for_recovery().start_order() {
+            self.bring_up(&host);
+        }
+        self.end_if_whole();
+    }
+
+    /// Returns the hosts that recovery is about: the participants of a turned shutdown, and
+    /// whoever is owed.
+    fn targets(&self) -> BTreeSet<HostName> {
+        let returning = self.shutdown.as_ref().filter(|open| open.standing == Standing::Returning);
+        let mut targets = returning.map(|open| open.participants.clone()).unwrap_or_default();
+        let due = self.owed.iter().filter(|(_, entry)| entry.debt == Debt::Due);
+        targets.extend(due.map(|(host, _)| host.clone()));
+        targets.retain(|host| self.owed.get(host).is_none_or(|entry| entry.debt != Debt::Intended));
+        targets.remove(&self.me);
+        if returning.is_some() && targets.is_empty() {
+            // Alone in the shutdown: there is still a number to end.
+            targets.insert(self.me.clone());
+        }
+        targets
+    }
+
+    /// The conductor is the owner; when its agent has been silent for twice `mains-stable`, the
+    /// first host in file order that is up and has turned the shutdown or booted since.
+    fn is_conductor(&mut self) -> bool {
+        let standing = self.shutdown.as_ref().map(|open| open.standing);
+        if self.begun.is_some() || standing == Some(Standing::Declared) {
+            return false;
+        }
+        if self.is_owner() {
+            return true;
+        }
+        let span = self.settings().mains_stable * 2;
+        if !self.owner_is_silent_for(span) || !self.is_first_up() {
+            return false;
+        }
+        if standing == Some(Standing::Recorded) {
+            let has_order = self.shutdown.as_ref().is_some_and(super::Shutdown::has_order);
+            if has_order || !self.has_mains_for(self.settings().mains_stable) {
+                return false;
+            }
+            self.turn(TurnReason::OwnerSilent);
+        }
+        true
+    }
+
+    fn is_first_up(&self) -> bool {
+        let settings = self.settings();
+        for host in &self.cluster.hosts {
+            if host.name == self.me {
+                return true;
+            }
+            let is_up = self.peers.get(&host.name).is_some_and(|peer| {
+                peer.is_connected(self.now, settings) && peer.phase == Some(Phase::Up)
+            });
+            if is_up {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn start_conduct(&mut self) {
+        if self.conduct.is_some() {
+            return;
+        }
+        // After a restart in the same boot the limits go on from where they were.
+        let since = self.saved.conducting_since.unwrap_or(self.now);
+        let number = self.shutdown.as_ref().map(|open| open.number);
+        self.notes.push(Note::Conducting { number });
+        self.conduct = Some(Conduct {
+            since,
+            dark_since: since,
+            passed: BTreeSet::new(),
+            hosts: BTreeMap::new(),
+        });
+    }
+
+    fn finish_conduct(&mut self, targets: &BTreeSet<HostName>) {
+        self.conduct = None;
+        let is_returning =
+            self.shutdown.as_ref().is_some_and(|open| open.standing == Standing::Returning);
+        if is_returning && targets.is_empty() && self.is_conductor() {
+            self.end_shutdown();
+        }
+    }
+
+    fn join(&mut self, targets: BTreeSet<HostName>) {
+        let Some(conduct) = self.conduct.as_mut() else { return };
+        conduct.hosts.retain(|host, _| targets.contains(host));
+        for host in targets {
+            conduct.hosts.entry(host).or_default();
+        }
+    }
+
+    /// Nothing is woken while on battery, nor before the mains have held; no reading is unknown,
+    /// not mains, and is waited for as long as for the charge.
+    fn may_wake(&mut self) -> bool {
+        let wait = self.settings().charge_wait;
+        match self.own_line() {
+            Line::Mains => {
+                let is_stable = self.has_stable_mains();
+                if is_stable {
+                    self.pass(Gate::Mains, false);
+                }
+                is_stable
+            }
+            Line::Battery => {
+                let now = self.now;
+                if let Some(conduct) = self.conduct.as_mut() {
+                    conduct.dark_since = now;
+                    conduct.since = now;
+                    conduct.passed.clear();
+                }
+                false
+            }
+            Line::Unknown => {
+                let seen = self.outage.seen.map(|seen| seen.at);
+                let Some(conduct) = &self.conduct else { return false };
+                let since = seen.map_or(conduct.dark_since, |at| at.max(conduct.dark_since));
+                if self.now.since(since) < wait {
+                    return false;
+                }
+                self.pass(Gate::Mains, true);
+                true
+            }
+        }
+    }
+
+    /// What was interrupted by the battery gets its whole time anew.
+    fn restart_turns(&mut self) {
+        let Some(conduct) = self.conduct.as_mut() else { return };
+        for waking in conduct.hosts.values_mut().filter(|waking| waking.outcome.is_none()) {
+            waking.turn_at = None;
+            waking.packets_since = None;
+            waking.last_packet = None;
+        }
+    }
+
+    fn pass_gates(&mut self) -> bool {
+        let charge = self.passes_charge();
+        if let Some(by_limit) = charge {
+            self.pass(Gate::Charge, by_limit);
+        }
+        let exports = self.passes_exports();
+        if let Some(by_limit) = exports {
+            self.pass(Gate::Exports, by_limit);
+        }
+        charge.is_some() && exports.is_some()
+    }
+
+    /// Returns whether the charge gate is passed, and whether by its limit.
+    fn passes_charge(&mut self) -> Option<bool> {
+        let Some(conduct) = &self.conduct else { return None };
+        if conduct.passed.contains(&Gate::Charge) {
+            return Some(false);
+        }
+        let limit = conduct.since + self.settings().charge_wait;
+        if limit <= self.now {
+            return Some(true);
+        }
+        self.wake_at(limit);
+        let Some(charge) = self.gauge.charge() else {
+            // A variable that the UPS does not have is a passed gate; one that is not confirmed
+            // yet is waited for.
+            let raw = self.gauge.reading().and_then(|(reading, _)| reading.charge);
+            let is_absent = raw.is_none() && self.own_line() == Line::Mains;
+            return is_absent.then_some(true);
+        };
+        (charge > self.settings().charge_above).then_some(false)
+    }
+
+    fn passes_exports(&mut self) -> Option<bool> {
+        let serves =
+            self.cluster.host(&self.me).is_some_and(|me| matches!(me.ready, ReadyBy::Exports(_)));
+        if !serves || self.exports_answer == Some(true) {
+            return Some(false);
+        }
+        let limit = self.conduct.as_ref()?.since + self.settings().wake_timeout;
+        if limit <= self.now {
+            return Some(true);
+        }
+        self.wake_at(limit);
+        None
+    }
+
+    fn pass(&mut self, gate: Gate, by_limit: bool) {
+        let Some(conduct) = self.conduct.as_mut() else { return };
+        if conduct.passed.insert(gate) {
+            self.notes.push(Note::GatePassed { gate, by_limit });
+        }
+    }
+
+    /// Does what is due for one host, if recovery has come to it.
+    fn bring_up(&mut self, host: &HostName) {
+        let Some(waking) = self.conduct.as_ref().and_then(|it| it.hosts.get(host)) else { return };
+        let mut waking = waking.clone();
+        if waking.turn_at.is_none() && !self.needs_are_served(host) {
+            return;
+        }
+        let turn_at = *waking.turn_at.get_or_insert(self.now);
+        if *host == self.me || self.is_ready(host) {
+            self.conclude_waking(host, waking, None);
+            return;
+        }
+        let is_off = self.seems_off(host);
+        waking.was_off |= is_off;
+        let target = self.wake_target(host);
+        if is_off && let Some(target) = &target {
+            self.send_packet(host, &mut waking, target.clone());
+        }
+        let timeout = self.settings().wake_timeout;
+        if waking.outcome.is_none() && self.now.since(turn_at) >= timeout {
+            let why = match (target.is_some(), waking.was_off) {
+                (false, _) => PassReason::NoMac,
+                (true, true) => PassReason::NotReady,
+                (true, false) => PassReason::NotOff,
+            };
+            self.conclude_waking(host, waking.clone(), Some(why));
+            waking.outcome = Some(Outcome::PassedBy);
+        }
+        self.wake_at(turn_at + timeout);
+        self.give_up_if_done(host, &waking, target.is_some());
+        if let Some(known) = self.conduct.as_mut().and_then(|it| it.hosts.get_mut(host)) {
+            *known = waking;
+        }
+    }
+
+    fn send_packet(&mut self, host: &HostName, waking: &mut Waking, target: WakeTarget) {
+        let every = self.settings().wake_every;
+        waking.packets_since.get_or_insert(self.now);
+        if waking.last_packet.is_some_and(|at| self.now.since(at) < every) {
+            return;
+        }
+        waking.last_packet = Some(self.now);
+        self.wake_at(self.now + every);
+        self.notes.push(Note::Woken { host: host.clone() });
+        self.actions.push(Action::Wake { host: host.clone(), target });
+    }
+
+    /// Strikes the debt after a full `wake-timeout` of packets while off. A host that this agent
+    /// never heard may have been going down without a network at first: it gets its stop time
+    /// more.
+    fn give_up_if_done(&mut self, host: &HostName, waking: &Waking, has_target: bool) {
+        let timeout = self.settings().wake_timeout;
+        let is_known = self.peers.get(host).is_some_and(|peer| peer.is_known);
+        let stop = super::stop_time_of(self.shutdown.as_ref(), &self.plan_now, host);
+        let limit = if is_known { timeout } else { timeout + stop };
+        let since = if has_target { waking.packets_since } else { waking.turn_at };
+        let is_done = since.is_some_and(|since| self.now.since(since) >= limit);
+        if !is_done || waking.outcome.is_none() {
+            return;
+        }
+        if let Some(entry) = self.owed.get_mut(host).filter(|entry| entry.debt == Debt::Due) {
+            entry.debt = Debt::GivenUp;
+        }
+    }
+
+    fn conclude_waking(&mut self, host: &HostName, mut waking: Waking, why: Option<PassReason>) {
+        let is_new = match (why, waking.outcome) {
+            (None, Some(Outcome::Ready)) | (Some(_), Some(_)) => false,
+            (None, Some(Outcome::PassedBy)) | (_, None) => true,
+        };
+        waking.outcome = Some(match why {
+            None => Outcome::Ready,
+            Some(_) => Outcome::PassedBy,
+        });
+        if is_new && *host != self.me {
+            let host = host.clone();
+            self.notes.push(match why {
+                None => Note::Ready { host },
+                Some(why) => Note::PassedBy { host, why },
+            });
+        }
+        if let Some(known) = self.conduct.as_mut().and_then(|it| it.hosts.get_mut(host)) {
+            *known = waking;
+        }
+    }
+
+    /// Returns whether everything that `host` needs serves, or its limit has passed.
+    fn needs_are_served(&self, host: &HostName) -> bool {
+        let plan = self.plan_for_recovery();
+        let Some(conduct) = &self.conduct else { return false };
+        plan.needs_of(host).iter().all(|need| {
+            *need == self.me
+                || conduct.hosts.get(need).is_none_or(|waking| waking.outcome.is_some())
+        })
+    }
+
+    /// Returns whether `host` serves, in the eyes of the conductor.
+    ///
+    /// A host that has begun goes through with it: `up` is heard from it only in another boot.
+    pub(super) fn is_ready(&self, host: &HostName) -> bool {
+        let Some(peer) = self.peers.get(host) else { return false };
+        let is_leaving = peer.phase.is_some_and(Phase::has_begun) && peer.off_since.is_none();
+        match self.ready_by(host) {
+            ReadyBy::Agent => {
+                peer.is_connected(self.now, self.settings()) && peer.phase == Some(Phase::Up)
+            }
+            ReadyBy::Probe(_) | ReadyBy::Exports(_) => {
+                let waking = self.conduct.as_ref().and_then(|it| it.hosts.get(host));
+                waking.is_some_and(|waking| waking.has_answered && (!is_leaving || waking.was_off))
+            }
+        }
+    }
+
+    pub(super) fn on_ready_probed(&mut self, host: &HostName, is_ready: bool) {
+        if let Some(waking) = self.conduct.as_mut().and_then(|it| it.hosts.get_mut(host)) {
+            waking.has_answered = is_ready;
+        }
+    }
+
+    /// Returns whether packets to `host` make sense: it is off, or silent for as long as nobody
+    /// who runs would be.
+    fn seems_off(&self, host: &HostName) -> bool {
+        let Some(peer) = self.peers.get(host) else { return false };
+        if peer.off_since.is_some() {
+            return true;
+        }
+        let settings = self.settings();
+        let span = settings.built_in.off_silence;
+        self.now.since(self.started_at) >= span && peer.is_silent_for(self.now, span, settings)
+    }
+
+    /// MAC, address and `ready` come from the current file, else from the plan.
+    fn wake_target(&self, host: &HostName) -> Option<WakeTarget> {
+        if let Some(host) = self.cluster.host(host) {
+            return host.wake.clone();
+        }
+        self.shutdown.as_ref()?.plan.hosts.get(host)?.wake.clone()
+    }
+
+    fn ready_by(&self, host: &HostName) -> ReadyBy {
+        if let Some(host) = self.cluster.host(host) {
+            return host.ready.clone();
+        }
+        let planned = self.shutdown.as_ref().and_then(|open| open.plan.hosts.get(host));
+        planned.map_or(ReadyBy::Agent, |planned| planned.ready.clone())
+    }
+
+    /// The current file's plan, with the hosts that only the shutdown's plan still knows.
+    fn plan_for_recovery(&self) -> crate::Plan {
+        let mut plan = self.plan_now.clone();
+        if let Some(open) = &self.shutdown {
+            plan.unite(&open.plan);
+        }
+        plan
+    }
+
+    /// Recovery ends when each participant is ready or reported.
+    fn end_if_whole(&mut self) {
+        let Some(conduct) = &self.conduct else { return };
+        let Some(open) = &self.shutdown else { return };
+        let is_whole = open
+            .participants
+            .iter()
+            .filter_map(|host| conduct.hosts.get(host))
+            .all(|waking| waking.outcome.is_some());
+        if is_whole && open.standing == Standing::Returning {
+            self.end_shutdown();
+        }
+    }
+
+    /// Returns the hosts whose readiness the conductor asks about.
+    pub(super) fn asked_ready(&self) -> BTreeSet<(HostName, ReadyBy)> {
+        let Some(conduct) = &self.conduct else { return BTreeSet::new() };
+        conduct
+            .hosts
+            .keys()
+            .filter(|host| **host != self.me)
+            .map(|host| (host.clone(), self.ready_by(host)))
+            .filter(|(_, by)| *by != ReadyBy::Agent)
+            .collect()
+    }
+}

@@ -1,0 +1,190 @@
+//! What others get to know, and what becomes durable before they do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Coordinator;
+use crate::{
+    Action, HeardOf, HostName, Line, Owed, PeerReading, Phase, Reason, Saved, Standing,
+    StateMessage, Step, ToldShutdown, Watch,
+};
+
+/// The part of the state whose change is told at once.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Told {
+    phase: Option<Phase>,
+    number: Option<u64>,
+    standing: Option<Standing>,
+    reasons: BTreeSet<Reason>,
+    participants: BTreeSet<HostName>,
+    ended: u64,
+    owed: BTreeMap<HostName, Owed>,
+    mounts: Option<BTreeSet<HostName>>,
+    line: Option<Line>,
+}
+
+impl Coordinator {
+    /// Composes the state message of this moment.
+    pub fn message(&mut self, now: crate::Time) -> StateMessage {
+        self.now = self.now.max(now);
+        self.sequence += 1;
+        StateMessage {
+            host: self.me.clone(),
+            session: self.session.clone(),
+            sequence: self.sequence,
+            version: self.version.clone(),
+            file_hash: self.cluster.hash.clone(),
+            is_drill: false,
+            phase: self.phase(),
+            waiting_for: self.waiting_for(),
+            reading: self.told_reading(),
+            shutdown: self.told_shutdown(),
+            ended: self.ended,
+            highest: self.highest,
+            owed: self.owed.clone(),
+            heard: self.told_heard(),
+            mounts: self.mounts.clone(),
+            stop_times: self.stop_history.told(),
+            date: self.date_now(),
+        }
+    }
+
+    /// Returns the needs that do not serve yet.
+    pub(super) fn waiting_for(&self) -> BTreeSet<HostName> {
+        let Some(host) = self.cluster.host(&self.me) else { return BTreeSet::new() };
+        let is_up = |name: &&HostName| {
+            self.peers.get(*name).is_some_and(|peer| {
+                peer.is_connected(self.now, self.settings()) && peer.phase == Some(Phase::Up)
+            })
+        };
+        host.needs.iter().filter(|name| !is_up(name)).cloned().collect()
+    }
+
+    fn told_reading(&self) -> Option<PeerReading> {
+        let limits = &self.settings().built_in;
+        let line = self.own_line();
+        if line == Line::Unknown {
+            return None;
+        }
+        Some(PeerReading {
+            line,
+            is_low: self.gauge.is_low(self.now, limits),
+            charge: self.gauge.charge(),
+            runtime_left: self.gauge.runtime_left(self.now),
+            age: self.gauge.age(self.now)?,
+        })
+    }
+
+    fn told_shutdown(&self) -> Option<ToldShutdown> {
+        let open = self.shutdown.as_ref()?;
+        Some(ToldShutdown {
+            number: open.number,
+            standing: open.standing,
+            reasons: open.reasons.clone(),
+            plan: open.plan.clone(),
+            planner: open.planner.clone(),
+            participants: open.participants.clone(),
+            time_left: self.battery_end().map(|end| self.now.until(end)),
+        })
+    }
+
+    fn told_heard(&self) -> BTreeMap<HostName, HeardOf> {
+        self.peers
+            .iter()
+            .filter_map(|(name, peer)| Some((name.clone(), peer.repeated(self.now)?)))
+            .collect()
+    }
+
+    pub(super) fn told_now(&self) -> Told {
+        let open = self.shutdown.as_ref();
+        Told {
+            phase: Some(self.phase()),
+            number: open.map(|open| open.number),
+            standing: open.map(|open| open.standing),
+            reasons: open.map(|open| open.reasons.clone()).unwrap_or_default(),
+            participants: open.map(|open| open.participants.clone()).unwrap_or_default(),
+            ended: self.ended,
+            owed: self.owed.clone(),
+            mounts: self.mounts.clone(),
+            line: Some(self.own_line()),
+        }
+    }
+
+    /// Chooses whom the agent looks at: everybody, as long as anything is open.
+    pub(super) fn choose_watch(&mut self) {
+        let is_busy = self.shutdown.is_some()
+            || self.conduct.is_some()
+            || self.begun.is_some()
+            || self.line_gone_by() == Line::Battery;
+        let watch = Watch {
+            alive: if is_busy { self.peers.keys().cloned().collect() } else { BTreeSet::new() },
+            ready: self.asked_ready(),
+        };
+        if watch != self.watch {
+            self.watch = watch.clone();
+            self.actions.push(Action::Watch(watch));
+        }
+    }
+
+    /// Closes the step: what must be durable, then what happened, then what to do.
+    pub(super) fn take_step(&mut self) -> Step {
+        let saved = self.saved_now();
+        let must_save = saved != self.saved;
+        if must_save {
+            self.saved = saved.clone();
+        }
+        self.notes.extend(self.phase_notes());
+        let told = self.told_now();
+        if told != self.told {
+            self.told = told;
+            self.actions.insert(0, Action::Tell);
+        }
+        Step {
+            saved: must_save.then(|| Box::new(saved)),
+            notes: std::mem::take(&mut self.notes),
+            actions: std::mem::take(&mut self.actions),
+        }
+    }
+
+    fn phase_notes(&self) -> Option<crate::Note> {
+        let phase = self.phase();
+        let is_change = self.told.phase.is_some_and(|told| told != phase);
+        is_change.then_some(crate::Note::PhaseChanged { phase })
+    }
+
+    /// Returns the durable state of this moment. The numbers of the UPS change all the time and
+    /// are written at most every 10 s, and only on battery.
+    fn saved_now(&mut self) -> Saved {
+        let gauge = self.saved_gauge();
+        Saved {
+            session: self.session.clone(),
+            ended: self.ended,
+            highest: self.highest,
+            shutdown: self.shutdown.as_ref().map(super::Shutdown::saved),
+            begun: self.begun.clone(),
+            owed: self.owed.clone(),
+            leaving: self.saved_leaving(),
+            gauge,
+            is_called_off: self.outage.is_called_off,
+            conducting_since: self.conduct.as_ref().map(|conduct| conduct.since),
+            stop_times: self.stop_history.told(),
+        }
+    }
+
+    fn saved_gauge(&mut self) -> crate::SavedGauge {
+        let outage = (self.gauge.battery_since(), self.gauge.low_since());
+        let every = self.settings().built_in.journal_every;
+        let is_same = outage == self.gauge_saved.1;
+        if is_same && outage.0.is_some() && self.now.since(self.gauge_saved.0) < every {
+            return self.saved.gauge.clone();
+        }
+        self.gauge_saved = (self.now, outage);
+        self.gauge.saved()
+    }
+
+    fn saved_leaving(&self) -> BTreeMap<HostName, crate::Leaving> {
+        if self.shutdown.is_none() {
+            return BTreeMap::new();
+        }
+        self.peers.iter().filter_map(|(name, peer)| Some((name.clone(), peer.leaving()?))).collect()
+    }
+}

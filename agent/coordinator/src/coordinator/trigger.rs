@@ -1,0 +1,238 @@
+//! When to declare: the triggers, each of which must stand for `debounce`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Coordinator;
+use crate::{Cause, Line, Reading, Standing, Time, Trigger};
+
+/// What the triggers remember between two looks.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Triggers {
+    standing: BTreeMap<Trigger, Held>,
+    /// Whether the last reading showed `FSD`; none before the first one.
+    forced: Option<bool>,
+    /// `FSD` has appeared while this agent watched, and was not acted on yet.
+    force_is_new: bool,
+}
+
+/// A trigger that holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Held {
+    since: Time,
+    /// The end of the battery that was assumed when it first held: from then on it counts down.
+    end: Option<Time>,
+}
+
+/// What a trigger that holds now says.
+struct Holding {
+    trigger: Trigger,
+    cause: Cause,
+    left: Option<Duration>,
+    evidence: String,
+}
+
+impl Triggers {
+    /// Forgets what stands, but not which `FSD` was seen: that belongs to `upsd`.
+    pub(super) fn with_force_of(self, known: &Self) -> Self {
+        Self { forced: known.forced, force_is_new: false, ..self }
+    }
+}
+
+impl Coordinator {
+    /// Evaluates all triggers, and declares where one has stood for `debounce`.
+    pub(super) fn judge_triggers(&mut self) {
+        if self.begun.is_some() {
+            return;
+        }
+        let holding = self.holding();
+        self.triggers
+            .standing
+            .retain(|trigger, _| holding.iter().any(|held| held.trigger == *trigger));
+        let debounce = self.settings().debounce;
+        for held in holding {
+            let now = self.now;
+            let first = Held { since: now, end: held.left.map(|left| now + left) };
+            let standing = *self.triggers.standing.entry(held.trigger).or_insert(first);
+            if now.since(standing.since) < debounce {
+                self.wake_at(standing.since + debounce);
+                continue;
+            }
+            if held.trigger == Trigger::Forced {
+                self.triggers.force_is_new = false;
+            }
+            self.declare(held.trigger, held.cause, standing.end, held.evidence);
+        }
+    }
+
+    /// Returns the triggers of this moment, shown as a metric.
+    pub(super) fn triggers_standing(&self) -> impl Iterator<Item = Trigger> + '_ {
+        self.triggers.standing.keys().copied()
+    }
+
+    /// Watches `FSD`: only its appearance counts, once per `upsd` process, since nothing but the
+    /// end of that process takes it back.
+    pub(super) fn watch_force(&mut self, reading: &Reading) {
+        match (self.triggers.forced, reading.is_forced) {
+            (None, true) if reading.line == Line::Mains => {
+                let text = format!(
+                    "FSD is latched in upsd on mains since before this agent started: it is not \
+                     acted on, but every upsmon that starts now goes down; restart upsd on {}",
+                    self.cluster.ups.owner
+                );
+                self.warn(text);
+            }
+            (None | Some(false), true) => {
+                self.triggers.force_is_new = self.shutdown.is_none();
+            }
+            (_, false) => {
+                self.triggers.force_is_new = false;
+                self.warnings.retain(|text| !text.starts_with("FSD "));
+            }
+            (Some(true), true) => {}
+        }
+        self.triggers.forced = Some(reading.is_forced);
+    }
+
+    fn holding(&self) -> Vec<Holding> {
+        let mut all = Vec::new();
+        match self.own_line() {
+            Line::Battery => self.hold_on_battery(&mut all),
+            Line::Unknown => all.extend(self.hold_blind()),
+            Line::Mains => {}
+        }
+        all.extend(self.hold_forced());
+        all
+    }
+
+    fn hold_on_battery(&self, all: &mut Vec<Holding>) {
+        let settings = self.settings();
+        let left = self.gauge.runtime_left(self.now);
+        if self.gauge.is_low(self.now, &settings.built_in) {
+            let least = settings.low_battery_left;
+            all.push(Holding {
+                trigger: Trigger::LowBattery,
+                cause: Cause::Battery,
+                left: Some(left.map_or(least, |left| left.min(least))),
+                evidence: "the UPS says OB LB".to_owned(),
+            });
+        }
+        if !self.may_judge_numbers() {
+            return;
+        }
+        let needed = self.time_needed();
+        if self.outage.is_called_off && !self.is_half_spent(left, needed) {
+            return;
+        }
+        all.extend(self.hold_computed(left, needed));
+        let assumed = left.unwrap_or(needed * 2);
+        if let Some(charge) = self.gauge.charge()
+            && charge < settings.charge_below
+        {
+            all.push(Holding {
+                trigger: Trigger::Charge,
+                cause: Cause::Battery,
+                left: Some(assumed),
+                evidence: format!("charge {charge} % is below {} %", settings.charge_below),
+            });
+        }
+        if let (Some(limit), Some(since)) = (settings.on_battery_for, self.gauge.battery_since())
+            && self.now.since(since) > limit
+        {
+            all.push(Holding {
+                trigger: Trigger::Time,
+                cause: Cause::Battery,
+                left: Some(assumed),
+                evidence: format!("on battery for longer than {} s", limit.as_secs()),
+            });
+        }
+    }
+
+    fn hold_computed(&self, left: Option<Duration>, needed: Duration) -> Option<Holding> {
+        let left = left?;
+        let settings = self.settings();
+        if left > needed + settings.reserve {
+            return None;
+        }
+        // A cluster whose plan never fits would go down at each flicker.
+        let since = self.gauge.battery_since()?;
+        if self.outage.did_not_fit && self.now.since(since) < settings.built_in.tight_wait {
+            return None;
+        }
+        Some(Holding {
+            trigger: Trigger::Computed,
+            cause: Cause::Battery,
+            left: Some(left),
+            evidence: format!(
+                "runtime left {} s is down to the {} s needed and {} s of reserve",
+                left.as_secs(),
+                needed.as_secs(),
+                settings.reserve.as_secs()
+            ),
+        })
+    }
+
+    /// The owner judges the numbers; another host does so only when the owner's agent has been
+    /// silent, or without a fresh reading, for 15 s.
+    fn may_judge_numbers(&self) -> bool {
+        let silence = self.now.since(self.outage.owner_read_at);
+        self.is_owner() || silence >= self.settings().built_in.owner_silent
+    }
+
+    /// After a call-off no number fires again with more than half the reserve left.
+    fn is_half_spent(&self, left: Option<Duration>, needed: Duration) -> bool {
+        left.is_some_and(|left| left <= needed + self.settings().reserve / 2)
+    }
+
+    /// On battery when last seen, and no reading of its own or of any peer since.
+    fn hold_blind(&self) -> Option<Holding> {
+        if !self.is_blind() {
+            return None;
+        }
+        let settings = self.settings();
+        let seen = self.outage.seen.filter(|seen| seen.line == Line::Battery)?;
+        let left = self.outage.blind_left(self.now, settings.built_in.blind_left)?;
+        let limit = match seen.left {
+            Some(_) => self.time_needed() + settings.reserve,
+            None => Duration::ZERO,
+        };
+        if left > limit || self.outage.is_called_off {
+            return None;
+        }
+        Some(Holding {
+            trigger: Trigger::Blind,
+            cause: Cause::Battery,
+            left: Some(if seen.left.is_some() { left } else { settings.built_in.blind_left }),
+            evidence: format!(
+                "on battery when last seen {} s ago, and nothing seen since",
+                self.now.since(seen.at).as_secs()
+            ),
+        })
+    }
+
+    /// Returns whether this host has no fresh reading, its own or a peer's.
+    pub(super) fn is_blind(&self) -> bool {
+        let limit = self.settings().built_in.peer_fresh;
+        let seen = self.outage.seen;
+        self.own_line() == Line::Unknown && seen.is_none_or(|seen| self.now.since(seen.at) >= limit)
+    }
+
+    fn hold_forced(&self) -> Option<Holding> {
+        let is_latched =
+            self.shutdown.as_ref().is_some_and(|shutdown| shutdown.standing == Standing::Declared);
+        if !self.triggers.force_is_new || is_latched {
+            return None;
+        }
+        let (cause, left) = match self.own_line() {
+            Line::Unknown => return None,
+            Line::Mains => (Cause::Order, None),
+            Line::Battery => {
+                let least = self.settings().low_battery_left;
+                let left = self.gauge.runtime_left(self.now);
+                (Cause::Battery, Some(left.map_or(least, |left| left.min(least))))
+            }
+        };
+        let evidence = "FSD appeared in upsd".to_owned();
+        Some(Holding { trigger: Trigger::Forced, cause, left, evidence })
+    }
+}
