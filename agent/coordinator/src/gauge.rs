@@ -52,6 +52,8 @@ use crate::time::millis;
 use crate::{BuiltIn, Line, Reading, Time};
 
 mod estimate;
+#[cfg(test)]
+mod tests;
 mod track;
 
 /// What this host makes of its own readings.
