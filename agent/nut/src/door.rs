@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use crate::client::resolver::Resolver;
 use crate::client::{Acceptance, Client, Credentials, Limits, Verdict};
-use crate::error::ClientError;
+use crate::error::{ClientError, ErrorCode};
+use crate::probe::Rights;
 
 /// How long the driver's verdict is awaited: drivers answer within their poll of 2 s, slow USB
 /// devices within a few more.
 pub const VERDICT_LIMIT: Duration = Duration::from_secs(10);
+
+/// A variable that no UPS has: who may not SET is refused before that is noticed.
+const NO_VARIABLE: &str = "curfew.rights";
 
 /// Gives orders to one `upsd`.
 #[derive(Clone, Debug)]
@@ -72,6 +76,22 @@ impl Door {
         client.list_clients(ups).await
     }
 
+    /// Finds out what an account may do, without doing anything. SET can be judged only while the
+    /// driver gives news; until then the answer is its refusal.
+    pub async fn rights(
+        &self,
+        credentials: &Credentials,
+        ups: &str,
+    ) -> Result<Rights, ClientError> {
+        let mut client = self.authenticated(credentials).await?;
+        let primary = granted(client.become_primary(ups).await)?;
+        let set = match client.set_variable(ups, NO_VARIABLE, "").await {
+            Err(error) if error.code() == Some(&ErrorCode::VarNotSupported) => true,
+            other => granted(other.map(drop))?,
+        };
+        Ok(Rights { primary, set })
+    }
+
     async fn authenticated(&self, credentials: &Credentials) -> Result<Client, ClientError> {
         let mut client = Client::connect(&self.resolver, self.limits).await?;
         client.authenticate(credentials).await?;
@@ -108,6 +128,14 @@ impl Primary {
     /// Logs out.
     pub async fn log_out(self) -> Result<(), ClientError> {
         self.client.log_out().await
+    }
+}
+
+fn granted(outcome: Result<(), ClientError>) -> Result<bool, ClientError> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(error) if error.code() == Some(&ErrorCode::AccessDenied) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a UPS can be told to do, read from LIST CMD and LIST RW.
+//! What a UPS can be told to do, and what an account may tell it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,17 @@ pub enum PowerOff {
     LoadOffDelay,
     /// The UPS cannot be told to open its output.
     Impossible,
+}
+
+/// What `upsd.users` grants an account, as far as that can be found out without giving an order.
+///
+/// The right to an instant command cannot: `upsd` looks for the command first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rights {
+    /// `upsmon primary`: PRIMARY, and with it LOGIN and FSD.
+    pub primary: bool,
+    /// `actions = SET`.
+    pub set: bool,
 }
 
 impl Capabilities {

@@ -22,7 +22,7 @@ use curfew_nut::door::Door;
 use curfew_nut::error::{ClientError, ErrorClass, ErrorCode};
 use curfew_nut::monitor::update::{Update, Why};
 use curfew_nut::monitor::{Monitor, MonitorConfig, MonitorHandle};
-use curfew_nut::probe::PowerOff;
+use curfew_nut::probe::{PowerOff, Rights};
 use curfew_nut::status::Line;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -319,6 +319,22 @@ async fn without_tracking_an_order_is_only_handed_over() {
     assert_eq!(verdict, Verdict::Untracked);
     assert!(client.set_tracking(true).await.unwrap());
     assert!(client.is_tracking().await.unwrap());
+}
+
+#[tokio::test]
+async fn rights_are_found_out_without_an_order() {
+    let lab = Lab::start().await;
+    let cases = [
+        (user("primary", "prim-pw"), Rights { primary: true, set: false }),
+        (user("secondary", "sec-pw"), Rights { primary: false, set: false }),
+        (admin(), Rights { primary: false, set: true }),
+        (user("admin", "wrong"), Rights { primary: false, set: false }),
+    ];
+    for (credentials, rights) in cases {
+        let found = lab.door().rights(&credentials, "eaton").await.unwrap();
+        assert_eq!(found, rights, "{}", credentials.username);
+    }
+    assert_eq!(lab.door().clients("eaton").await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]

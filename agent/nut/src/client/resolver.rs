@@ -2,7 +2,8 @@
 //!
 //! `getaddrinfo` runs on a blocking thread and cannot be cancelled. So at most one lookup runs at a
 //! time: who comes while it hangs waits for the same one, and after the deadline goes on with the
-//! addresses that were known last.
+//! addresses that were known last. Who owns the runtime ends it with `shutdown_timeout`, since a
+//! plain drop would wait for that thread.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
