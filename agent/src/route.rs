@@ -51,11 +51,14 @@ fn ip_of(entry: &InterfaceAddress) -> Option<IpAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
 }
 
-/// A point-to-point link has its other end in the same place, and no broadcast.
+/// Computed, since many an address is set up without one and the kernel then names another.
 fn broadcast_of(entry: &InterfaceAddress) -> Option<Ipv4Addr> {
+    let address = entry.address.as_ref()?.as_sockaddr_in()?.ip();
+    let mask = entry.netmask.as_ref()?.as_sockaddr_in()?.ip();
     let has_broadcast = entry.flags.contains(InterfaceFlags::IFF_BROADCAST);
-    let address = entry.broadcast.as_ref().filter(|_| has_broadcast)?;
-    Some(address.as_sockaddr_in()?.ip())
+    // A subnet of one or two addresses has none.
+    let is_wide = mask.to_bits().leading_ones() <= 30;
+    (has_broadcast && is_wide).then(|| Ipv4Addr::from_bits(address.to_bits() | !mask.to_bits()))
 }
 
 /// Nothing is sent there: a connected socket only needs some port.
