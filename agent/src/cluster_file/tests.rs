@@ -4,8 +4,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::finding::Severity;
-use super::{ClusterFile, OffProof, System, section};
+use super::value::{format_duration, parse_duration};
+use super::{ClusterFile, ClusterFileError, OffProof, System, section};
+
+mod manual;
+mod refusal;
+mod report;
 
 const HOME: &str = include_str!("../../../docs/examples/home.toml");
 const REHEARSAL: &str = include_str!("../../../docs/examples/rehearsal.toml");
@@ -91,4 +98,64 @@ fn a_missing_password_file_is_a_warning_where_the_check_runs() {
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].starts_with("12:17: warning: /etc/curfew/upsd.password"), "{warnings:?}");
     assert!(parsed.file().is_some(), "a warning refuses nothing");
+}
+
+#[test]
+fn an_unknown_host_is_told_which_there_are() {
+    let error = readable(HOME).host("k8s-3").expect_err("there is none");
+    assert!(matches!(error, ClusterFileError::FindHost { .. }));
+    let sentence = error.to_string();
+    assert!(sentence.contains("--host and one of nfs, k8s-1, k8s-2"), "{sentence}");
+    assert!(sentence.contains("[[host]] name = \"k8s-3\""), "{sentence}");
+}
+
+#[test]
+fn durations_need_units_in_falling_order() {
+    let good =
+        [("0s", 0), ("500ms", 500), ("60s", 60_000), ("1h30m", 5_400_000), ("1m1ms", 60_001)];
+    for (text, millis) in good {
+        assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+    }
+    for text in ["", "0", "60", "s", "-5s", "1.5h", "1s1m", "1s1s", "1d", "1 s", "5s ", "1h30"] {
+        assert!(parse_duration(text).is_err(), "{text}");
+    }
+    assert!(parse_duration("18446744073709551615h").is_err());
+}
+
+proptest! {
+    #[test]
+    fn every_duration_reads_back(millis: u64) {
+        let duration = Duration::from_millis(millis);
+        prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+    }
+
+    #[test]
+    fn arbitrary_text_never_panics(text in any::<String>()) {
+        // A file that says nothing is no cluster.
+        prop_assert!(ClusterFile::parse(&text).file().is_none());
+    }
+
+    /// Damage in a file that is otherwise good gets past the first lines.
+    #[test]
+    fn a_damaged_file_never_panics_and_what_is_valid_reads_back(
+        at in any::<prop::sample::Index>(),
+        length in 0_usize..40,
+        patch in r#"[\[\]{}="'#.,0-9a-z\n\\ é-]{0,12}"#,
+    ) {
+        let start = at.index(COMMANDS.len());
+        let kept = COMMANDS.get(start + length..).unwrap_or_default();
+        let text = format!("{}{patch}{kept}", COMMANDS.get(..start).unwrap_or_default());
+        let parsed = ClusterFile::parse(&text);
+        let lines = text.lines().count() + 1;
+        for finding in &parsed.findings {
+            prop_assert!(finding.place.is_some_and(|place| (1..=lines).contains(&place.line)));
+        }
+        match parsed.file() {
+            Some(file) => {
+                let again = ClusterFile::parse(&file.to_toml());
+                prop_assert_eq!(again.file(), Some(file));
+            }
+            None => prop_assert!(!parsed.findings.is_empty()),
+        }
+    }
 }

@@ -198,7 +198,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
         let (number, tail) = rest.split_at(digits);
         let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
-        if unit.is_empty() && !number.is_empty() {
+        if unit.is_empty() && tail.is_empty() {
             return Err(ValueError { reason: format!("`{text}` lacks a unit") });
         }
         let wanted = "a duration: whole numbers with h, m, s or ms, the larger unit first";
