@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::finding::{Finding, Severity};
-use self::value::{HostPort, Mac, Ready};
+use self::value::{HostPort, Ready};
+use crate::wake::Mac;
 
 pub mod check;
 mod effective;
@@ -168,8 +169,8 @@ pub struct Network {
 pub struct Waking {
     /// None: it can only come back by its firmware.
     pub mac: Option<Mac>,
-    /// Where magic packets for it go.
-    pub packets_to: SocketAddr,
+    /// Where magic packets for it go and nowhere else; none: to its link and its subnet.
+    pub packets_to: Option<SocketAddr>,
     /// None: its exports, or its agent, say so.
     pub ready: Option<Ready>,
 }

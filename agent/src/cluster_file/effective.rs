@@ -50,7 +50,7 @@ struct HostTable<'a> {
     nfs_exports: Vec<String>,
     stop_timeout: String,
     mac: Option<String>,
-    wake: String,
+    wake: Option<String>,
     ready: Option<String>,
     command: Option<CommandTable>,
     talos: Option<TalosTable>,
@@ -107,7 +107,7 @@ pub(super) fn to_toml(file: &ClusterFile) -> String {
     toml::to_string(&Effective::of(file)).expect("strings, numbers and tables of them are TOML")
 }
 
-/// Returns the hash over all that the hosts must agree on, which is the whole of the effective file.
+/// Returns the hash over all that the hosts must agree on: the whole of the effective file.
 pub(super) fn hash(file: &ClusterFile) -> FileHash {
     FileHash(Sha256::digest(to_toml(file)).into())
 }
@@ -182,7 +182,7 @@ impl<'a> HostTable<'a> {
             nfs_exports: exports.collect(),
             stop_timeout: format_duration(host.stop_timeout),
             mac: host.waking.mac.map(|mac| mac.to_string()),
-            wake: host.waking.packets_to.to_string(),
+            wake: host.waking.packets_to.map(|to| to.to_string()),
             ready: host.waking.ready.as_ref().map(ToString::to_string),
             command,
             talos,

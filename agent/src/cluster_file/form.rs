@@ -8,10 +8,9 @@ use std::time::Duration;
 use toml::de::{DeInteger, DeValue};
 
 use super::reader::{Value, kind, nearest};
-use super::value::{
-    HostPort, Mac, Ready, ValueError, format_duration, is_name, not, parse_duration,
-};
+use super::value::{HostPort, Ready, ValueError, format_duration, is_name, not, parse_duration};
 use super::{Argv, OffProof};
+use crate::wake::Mac;
 
 /// The name of a host or cluster: goes into certificates, labels and comparisons with `hostname`.
 #[derive(Debug, Default)]
@@ -128,7 +127,15 @@ impl Value for Mac {
     const EXAMPLE: &'static str = "\"aa:bb:cc:dd:ee:01\"";
 
     fn read(value: &DeValue<'_>) -> Result<Self, ValueError> {
-        text(value)?.parse()
+        let mac: Self = parse(value, "six pairs of hexadecimal digits")?;
+        // The lowest bit of the first octet marks a group of cards: its digit is odd.
+        let text = mac.to_string();
+        if text.chars().nth(1).is_some_and(|digit| "13579bdf".contains(digit))
+            || text == "00:00:00:00:00:00"
+        {
+            return Err(not(&text, "the address of one network card"));
+        }
+        Ok(mac)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The walk over one table of the file: takes keys by type and reports what is wrong with them.
 //!
 //! A [`Section`] knows the keys that it was asked for; [`Section::finish`] refuses all others. A
-//! mistake is reported where it stands, and the walk goes on with what the caller puts in its place.
+//! mistake is reported where it stands, and the walk goes on with what the caller puts instead.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,10 +1,10 @@
 //! Which keys each table of the file has, with their bounds and defaults.
 //!
-//! `docs/configuration.md` says the same for people; a test keeps the two equal. What cannot be read
-//! is reported and replaced by a value that no file can hold (an empty name, the address `0.0.0.0`),
-//! so that the rules between values are checked for all the rest.
+//! `docs/configuration.md` says the same for people; a test keeps the two equal. What cannot be
+//! read is reported and replaced by a value that no file can hold (an empty name, the address
+//! `0.0.0.0`), so that the rules between values are checked for all the rest.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -149,7 +149,7 @@ fn read_network(section: &mut Section<'_>) -> Network {
 fn read_waking(section: &mut Section<'_>) -> Waking {
     Waking {
         mac: section.optional("mac"),
-        packets_to: section.optional("wake").unwrap_or(BROADCAST),
+        packets_to: section.optional("wake"),
         ready: section.optional("ready"),
     }
 }
@@ -297,9 +297,6 @@ const WAKE_EVERY: Bounded<Duration> =
 
 const WAKE_TIMEOUT: Bounded<Duration> =
     Bounded { name: "wake-timeout", default: mins(10), min: secs(1), max: mins(120) };
-
-/// All stations of the link, and the discard port, where magic packets go by custom.
-const BROADCAST: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::BROADCAST), 9);
 
 /// What stands for an address that could not be read; no file can hold it.
 const UNKNOWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

@@ -1,6 +1,6 @@
 //! Laws of the cluster file, and what the shipped examples amount to.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ fn home_shows_every_default() {
     let nfs = file.host("NFS").expect("names are compared as DNS does");
     assert_eq!(nfs.network.peer_endpoint(), SocketAddr::from(([10, 0, 0, 13], 9101)));
     assert_eq!(nfs.network.http_listen(), SocketAddr::from(([10, 0, 0, 13], 9100)));
-    assert_eq!(nfs.waking.packets_to, SocketAddr::from((Ipv4Addr::BROADCAST, 9)));
+    assert_eq!(nfs.waking.packets_to, None);
     assert_eq!(file.ups.first().map(|ups| ups.poll), Some(Duration::from_secs(1)));
 }
 

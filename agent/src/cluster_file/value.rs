@@ -5,9 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// An Ethernet address, to which a magic packet wakes its machine.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Mac([u8; 6]);
+use crate::ready::Target;
 
 /// A host, by address or name, and a TCP port.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,22 +18,10 @@ pub struct HostPort {
 
 /// How the conductor sees from outside that a host is ready.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Ready {
-    /// Any answer below 500 to a GET counts; certificates are not verified.
-    Http(HttpUrl),
-    /// An accepted connection counts.
-    Tcp(HostPort),
-}
-
-/// An `http` or `https` address in the parts that a probe needs.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct HttpUrl {
-    /// Whether it is `https`.
-    pub tls: bool,
-    /// Where to connect; the port of the scheme if the file names none.
-    pub at: HostPort,
-    /// Path and query, from the slash on.
-    pub path: String,
+pub struct Ready {
+    url: String,
+    at: HostPort,
+    target: Target,
 }
 
 /// A value that does not parse: the clause that says why.
@@ -52,44 +38,6 @@ impl ValueError {
     }
 }
 
-impl Mac {
-    /// Returns the six octets in the order in which they are sent.
-    pub fn octets(self) -> [u8; 6] {
-        self.0
-    }
-}
-
-impl FromStr for Mac {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        let mut octets = [0; 6];
-        let mut parts = text.split([':', '-']);
-        for octet in &mut octets {
-            let part = parts.next().filter(|part| part.len() == 2 && is_hex(part));
-            let part = part.ok_or_else(|| not(text, "six pairs of hexadecimal digits"))?;
-            *octet = u8::from_str_radix(part, 16).map_err(|_| not(text, "hexadecimal"))?;
-        }
-        let [first, ..] = octets;
-        if parts.next().is_some() {
-            return Err(not(text, "six pairs of hexadecimal digits"));
-        }
-        if first & 1 == 1 || octets == [0; 6] {
-            return Err(not(text, "the address of one network card"));
-        }
-        Ok(Self(octets))
-    }
-}
-
-impl fmt::Display for Mac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, octet) in self.0.iter().enumerate() {
-            write!(f, "{}{octet:02x}", if index == 0 { "" } else { ":" })?;
-        }
-        Ok(())
-    }
-}
-
 impl HostPort {
     /// Returns whether a resolver must be asked before it can be reached.
     pub fn is_name(&self) -> bool {
@@ -100,35 +48,26 @@ impl HostPort {
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
-
-    fn parse(text: &str, default_port: Option<u16>) -> Result<Self, ValueError> {
-        let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, rest)) if host.parse::<Ipv6Addr>().is_ok() => {
-                (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')) })
-            }
-            Some(_) => return Err(not(text, "an IPv6 address in brackets and a port")),
-            None => match text.split_once(':') {
-                Some((host, port)) => (host, Some(Some(port))),
-                None => (text, None),
-            },
-        };
-        let port = match port {
-            Some(port) => port.and_then(|port| port.parse().ok()).filter(|port| *port != 0),
-            None => default_port,
-        };
-        let port = port.ok_or_else(|| not(text, "an address and a port from 1 to 65535"))?;
-        if host.parse::<IpAddr>().is_err() && !is_name(host) {
-            return Err(not(text, "an address or a host name, and a port"));
-        }
-        Ok(Self { host: host.to_owned(), port })
-    }
 }
 
 impl FromStr for HostPort {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        Self::parse(text, None)
+        let wrong = || not(text, "an address or a host name, and a port from 1 to 65535");
+        let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+            Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => (host, port),
+            Some(_) => return Err(wrong()),
+            None => text.split_once(':').ok_or_else(wrong)?,
+        };
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let port: u16 = port.parse().ok().filter(|_| is_number(port)).ok_or_else(wrong)?;
+        // A name that ends in a number is a mistyped address.
+        let is_host = is_name(host) && !host.rsplit('.').next().is_some_and(is_number);
+        if port == 0 || (host.parse::<IpAddr>().is_err() && !is_host) {
+            return Err(wrong());
+        }
+        Ok(Self { host: host.to_owned(), port })
     }
 }
 
@@ -140,48 +79,35 @@ impl fmt::Display for HostPort {
 }
 
 impl Ready {
+    /// Returns what the probe asks.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// Returns where the probe connects.
-    pub fn at(&self) -> &HostPort {
-        match self {
-            Self::Http(url) => &url.at,
-            Self::Tcp(at) => at,
-        }
+    pub(super) fn at(&self) -> &HostPort {
+        &self.at
     }
 }
 
 impl FromStr for Ready {
     type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        let wanted = "https://…, http://… or tcp://address:port";
-        if !text.chars().all(|character| character.is_ascii_graphic()) {
-            return Err(not(text, "plain characters without blanks"));
-        }
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| not(text, wanted))?;
-        let (tls, default_port) = match scheme {
-            "tcp" => return HostPort::parse(rest, None).map(Self::Tcp),
-            "https" => (true, 443),
-            "http" => (false, 80),
-            _ => return Err(not(text, wanted)),
-        };
-        let (at, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let at = HostPort::parse(at, Some(default_port))?;
+    fn from_str(url: &str) -> Result<Self, ValueError> {
+        let wrong = || not(url, "https://…, http://… or tcp://address:port");
         // A fragment is never sent, so that one in the file must be a mistake.
-        if path.contains('#') {
-            return Err(not(text, "a path without `#`"));
-        }
-        Ok(Self::Http(HttpUrl { tls, at, path: format!("/{path}") }))
+        let target: Target = url.parse().ok().filter(|_| !url.contains('#')).ok_or_else(wrong)?;
+        let at = match &target {
+            Target::Http { at, .. } | Target::Tcp(at) => at.to_string().parse()?,
+            Target::Nfs(_) => return Err(wrong()),
+        };
+        Ok(Self { url: url.to_owned(), at, target })
     }
 }
 
 impl fmt::Display for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Http(HttpUrl { tls, at, path }) => {
-                write!(f, "{}://{at}{path}", if *tls { "https" } else { "http" })
-            }
-            Self::Tcp(at) => write!(f, "tcp://{at}"),
-        }
+        f.write_str(&self.url)
     }
 }
 
@@ -230,10 +156,6 @@ pub(super) fn is_name(text: &str) -> bool {
     is_end(text.chars().next())
         && is_end(text.chars().next_back())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
-}
-
-fn is_hex(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_hexdigit())
 }
 
 /// Returns the error for a text that is not what was wanted.

@@ -12,16 +12,16 @@ fn example(name: &str) -> PathBuf {
 
 #[test]
 fn the_report_of_a_valid_file_is_the_effective_file() {
-    let path = example("commands.toml");
+    let path = example("rehearsal.toml");
     let outcome = check(&path, false);
     assert_eq!(outcome.exit_code, 0);
     let file = readable(&outcome.report);
     let (loaded, _) = ClusterFile::load(&path).expect("the check passed");
     assert_eq!(file, loaded);
-    let told = format!("valid (errors: 0, warnings: 1, notes: 0), hash {}", file.hash);
+    let told = format!("valid (errors: 0, warnings: 0, notes: 1), hash {}", file.hash);
     assert!(outcome.report.contains(&told), "{}", outcome.report);
-    let warning = format!("# {}:12:17: warning: /etc/curfew/upsd.password", path.display());
-    assert!(outcome.report.contains(&warning), "{}", outcome.report);
+    let note = format!("# {}:8:1: note: without a login", path.display());
+    assert!(outcome.report.contains(&note), "{}", outcome.report);
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_refused_file_is_reported_by_line_and_ends_with_78() {
     let path = example("../configuration.md");
     let outcome = check(&path, false);
     assert_eq!(outcome.exit_code, 78);
-    let first = format!("{}:1:", path.display());
+    let first = format!("{}:3:5: error: this is not TOML", path.display());
     assert!(outcome.report.starts_with(&first), "{}", outcome.report);
     assert!(outcome.report.contains(": refused (errors: "), "{}", outcome.report);
     let error = ClusterFile::load(&path).expect_err("the check failed");
@@ -38,13 +38,13 @@ fn a_refused_file_is_reported_by_line_and_ends_with_78() {
 
 #[test]
 fn the_json_report_has_the_findings_and_the_effective_file() {
-    let outcome = check(&example("commands.toml"), true);
+    let outcome = check(&example("rehearsal.toml"), true);
     let report: serde_json::Value = serde_json::from_str(&outcome.report).expect("it is JSON");
     assert_eq!(report["valid"], true);
-    assert_eq!(report["effective"]["host"][0]["command"]["timeout"], "45s");
-    assert_eq!(report["effective"]["restart"]["charge-wait"], "1h30m");
-    assert_eq!(report["findings"][0]["line"], 12);
-    assert_eq!(report["findings"][0]["severity"], "warning");
+    assert_eq!(report["effective"]["host"][2]["needs"][1], "k8s-1");
+    assert_eq!(report["effective"]["restart"]["charge-above"], 30);
+    assert_eq!(report["findings"][0]["line"], 8);
+    assert_eq!(report["findings"][0]["severity"], "note");
 
     let outcome = check(Path::new("/nonexistent/cluster.toml"), true);
     let report: serde_json::Value = serde_json::from_str(&outcome.report).expect("it is JSON");
