@@ -328,6 +328,40 @@ mod number {
     }
 
     #[test]
+    fn a_first_value_above_time_needed_waits_for_its_second_update() {
+        let mut bench = Bench::fresh(Line::Mains);
+        bench.next.runtime = secs(280);
+        bench.poll(60);
+        bench.fail_mains();
+        bench.next.runtime = secs(2000);
+        bench.poll(1);
+        assert_eq!(bench.left(), secs(279));
+    }
+
+    #[test]
+    fn values_are_compared_as_they_have_run_down() {
+        let mut bench = Bench::charged();
+        bench.fail_mains();
+        bench.poll(1000);
+        bench.update(1200);
+        assert_eq!(bench.left(), secs(770));
+        bench.next.runtime = secs(900);
+        bench.poll(1);
+        assert_eq!(bench.left(), secs(900), "between 769 and 1170");
+    }
+
+    #[test]
+    fn a_number_that_vanished_meanwhile_was_not_seen_unbroken() {
+        let mut bench = Bench::charged();
+        bench.fail_mains();
+        bench.update(100);
+        bench.next.runtime = None;
+        bench.poll(1);
+        bench.update(100);
+        assert_eq!(bench.left(), secs(1739));
+    }
+
+    #[test]
     fn zero_minus_one_65535_and_the_like_are_absent() {
         for unknown in [0, 65_535, 32_767, 90_000, u64::MAX / 1000] {
             let mut bench = Bench::charged();
@@ -444,6 +478,45 @@ mod estimate {
     }
 
     #[test]
+    fn it_does_not_count_before_three_steps() {
+        let mut bench = Bench::charged();
+        bench.fail_mains();
+        for charge in [90, 80, 70] {
+            bench.update_charge(charge);
+            bench.poll(30);
+        }
+        assert_eq!(bench.left(), secs(1620), "the base and two steps in two minutes");
+        bench.update_charge(60);
+        bench.poll(30);
+        // 60 % at 30 % in 180 s are 360 s, and it was first seen 59 s ago.
+        assert_eq!(bench.left(), secs(301));
+    }
+
+    #[test]
+    fn it_starts_anew_when_the_charge_rises() {
+        let mut bench = discharging();
+        bench.next.charge = Some(82);
+        bench.poll(36);
+        assert!(bench.left() < secs(1230));
+        bench.next.charge = Some(83);
+        bench.poll(36);
+        assert_eq!(bench.left(), secs(1800 - 120 - 72));
+    }
+
+    #[test]
+    fn a_small_load_may_waver_by_one_percent() {
+        let mut bench = Bench::charged();
+        bench.next.load = Some(3);
+        bench.poll(36);
+        bench.fail_mains();
+        for (charge, load) in [(90, 3), (88, 4), (86, 4), (84, 3), (82, 3)] {
+            bench.next.load = Some(load);
+            bench.update_charge(charge);
+        }
+        assert!(bench.left() < secs(1300), "{:?}", bench.left());
+    }
+
+    #[test]
     fn it_counts_alone_where_the_ups_gives_no_runtime() {
         let mut bench = Bench::fresh(Line::Mains);
         bench.next.charge = Some(100);
@@ -508,6 +581,16 @@ mod restart {
         bench.restart();
         assert!(!bench.gauge.is_fresh(bench.now, &bench.limits));
         assert!(!bench.gauge.is_low(bench.now, &bench.limits));
+    }
+
+    #[test]
+    fn mains_hold_anew_after_it() {
+        let mut bench = Bench::fresh(Line::Mains);
+        bench.poll(1);
+        bench.restart();
+        assert_eq!(bench.gauge.mains_since(bench.now, &bench.limits), None);
+        bench.poll(1);
+        assert_eq!(bench.gauge.mains_since(bench.now, &bench.limits), Some(bench.now));
     }
 
     #[test]
