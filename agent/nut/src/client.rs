@@ -7,10 +7,10 @@
 //!      └────────── the answer is complete ────────┘
 //! ```
 //!
-//! A call that failed half-way, passed its deadline or was cancelled leaves the connection spent: the
-//! next call fails with [`ClientError::Spent`] instead of reading somebody else's answer.
+//! A call that failed half-way, passed its deadline or was cancelled leaves the connection spent:
+//! the next call fails with [`ClientError::Spent`] instead of reading somebody else's answer.
 
-mod requests;
+mod call;
 pub mod resolver;
 mod wire;
 
@@ -27,7 +27,7 @@ use crate::codec::answer::Answer;
 use crate::codec::request::{Request, Secret};
 use crate::error::ClientError;
 
-pub use crate::client::requests::{Acceptance, TrackingId, Verdict};
+pub use crate::client::call::{Acceptance, TrackingId, Verdict};
 
 /// How long a connection may take, over all addresses, name lookup included: upsd on the local
 /// network connects within milliseconds, a lost SYN is repeated after 1 s and 3 s.

@@ -39,7 +39,7 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// silent clients is 60 s, so the connection stays.
 const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How many updates wait for a slow consumer before the newest replaces the ones not yet handed over.
+/// How many updates wait for a slow consumer; beyond that only the newest of each kind waits.
 pub const UPDATE_QUEUE_LEN: usize = 16;
 
 /// Which UPS to poll, and how.

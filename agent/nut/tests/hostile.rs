@@ -1,5 +1,5 @@
-//! Broken and hostile servers: each answer ends in a value that was asked for, or in an error within
-//! the limit; never in a panic, a hang, growth, or somebody else's value.
+//! Broken and hostile servers: each answer ends in a value that was asked for, or in an error
+//! within the limit; never in a panic, a hang, growth, or somebody else's value.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

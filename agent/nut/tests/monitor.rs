@@ -127,6 +127,9 @@ async fn wait_stale_and_absent_drivers_are_neither_mains_nor_battery() {
     server.poll("OB LB").await;
     // The driver was away: what it can do is asked again.
     server.probe().await;
+    server.poll("WAIT").await;
+    server.poll("OL").await;
+    server.probe().await;
     assert!(matches!(story.next().await, Update::Connected(_)));
     assert_eq!(why(&story.next().await), Why::DriverNotConnected);
     assert_eq!(why(&story.next().await), Why::DriverStarting);
@@ -187,7 +190,10 @@ async fn a_consumer_that_sleeps_holds_up_nothing_and_wakes_to_the_newest_state()
         server.poll("OL").await;
     }
     server.poll("OB").await;
-    let on_battery = |update: &Option<Update>| matches!(update, Some(Update::Polled(snapshot)) if snapshot.line() == Line::Battery);
+    let on_battery = |update: &Option<Update>| {
+        let Some(Update::Polled(snapshot)) = update else { return false };
+        snapshot.line() == Line::Battery
+    };
     timeout(LIMIT, story.handle.latest.wait_for(on_battery)).await.unwrap().unwrap();
     while story.handle.updates.try_recv().is_ok() {}
     server.poll("OB LB").await;

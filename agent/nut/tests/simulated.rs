@@ -168,7 +168,16 @@ async fn a_whole_outage_with_a_cut_and_the_return_is_seen_by_the_monitor() {
     let (monitor, handle) = Monitor::new(monitored);
     bench.tasks.spawn(monitor.run(CancellationToken::new()));
     let mut latest = handle.latest;
-    let sees = |line: Line| move |update: &Option<Update>| matches!(update, Some(Update::Polled(snapshot)) if snapshot.line() == line);
+    let has_status = |update: &Option<Update>, status: &str| {
+        let Some(Update::Polled(snapshot)) = update else { return false };
+        snapshot.status.to_string() == status
+    };
+    let sees = |line: Line| {
+        move |update: &Option<Update>| {
+            let Some(Update::Polled(snapshot)) = update else { return false };
+            snapshot.line() == line
+        }
+    };
     timeout(LIMIT, latest.wait_for(sees(Line::Mains))).await.unwrap().unwrap();
 
     // From another process, an outage is a command.
@@ -178,8 +187,7 @@ async fn a_whole_outage_with_a_cut_and_the_return_is_seen_by_the_monitor() {
     timeout(LIMIT, latest.wait_for(sees(Line::Battery))).await.unwrap().unwrap();
     door.run_command(&owner(), "eaton", "shutdown.return", None).await.unwrap();
     bench.output(false).await;
-    let is_open = |update: &Option<Update>| matches!(update, Some(Update::Polled(one)) if one.status.to_string() == "OB OFF");
-    timeout(LIMIT, latest.wait_for(is_open)).await.unwrap().unwrap();
+    timeout(LIMIT, latest.wait_for(|update| has_status(update, "OB OFF"))).await.unwrap().unwrap();
     door.run_command(&owner(), "eaton", "simulate.mains.return", None).await.unwrap();
     bench.output(true).await;
     timeout(LIMIT, latest.wait_for(sees(Line::Mains))).await.unwrap().unwrap();
