@@ -136,7 +136,8 @@ fn parse_line(line: &[u8]) -> Option<Option<NfsMount>> {
         server,
         server_address,
         mount_point: PathBuf::from(OsString::from_vec(unescape(mount_point))),
-        client_address: address(&options, "clientaddr="),
+        // A client that takes no callbacks says 0.0.0.0.
+        client_address: address(&options, "clientaddr=").filter(|own| !own.is_unspecified()),
     }))
 }
 

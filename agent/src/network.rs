@@ -116,6 +116,7 @@ impl Network {
         report_ping();
         let mut probes = Probes {
             link: Some(LinkWatch::new(self.paths.clone(), self.peers)),
+            is_link_late: false,
             paths: self.paths,
             busy: BTreeSet::new(),
             tasks: JoinSet::new(),
@@ -144,12 +145,15 @@ struct Probes {
     paths: Paths,
     /// Absent while a task looks at the link.
     link: Option<LinkWatch>,
+    /// The look at the link was not over at the last beat.
+    is_link_late: bool,
     busy: BTreeSet<String>,
     tasks: JoinSet<Done>,
 }
 
 impl Probes {
-    /// Begins the looks of one beat; a look at the link that still hangs is an unknown link.
+    /// Begins the looks of one beat. A look at the link that takes all of a beat is an unknown
+    /// link; one that ends just behind a beat, as it may when the gateway is dead, is not.
     fn begin(&mut self, watched: &Watched) -> Option<NetworkEvent> {
         for (host, &address) in watched {
             if self.busy.insert(host.clone()) {
@@ -161,7 +165,8 @@ impl Probes {
             }
         }
         let Some(link) = self.link.take() else {
-            return Some(NetworkEvent::LinkSeen(Link::default()));
+            let is_unknown = std::mem::replace(&mut self.is_link_late, true);
+            return is_unknown.then(|| NetworkEvent::LinkSeen(Link::default()));
         };
         self.tasks.spawn(async move {
             let (link, seen) = link.look().await;
@@ -179,6 +184,7 @@ impl Probes {
             }
             Done::Link(link, seen) => {
                 self.link = Some(link);
+                self.is_link_late = false;
                 Some(NetworkEvent::LinkSeen(seen))
             }
         }

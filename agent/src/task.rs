@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info_span, warn};
 
@@ -89,7 +89,8 @@ impl Supervisor {
         });
     }
 
-    /// Runs a driver, and runs it anew whenever it ends before it was cancelled.
+    /// Runs a driver, and runs it anew whenever it ends before it was cancelled. `run` itself only
+    /// makes the future and must not panic: that would count as the end of the driver for good.
     pub fn driver<Run, Task, Failure>(&mut self, name: TaskName, mut run: Run)
     where
         Run: FnMut(CancellationToken) -> Task + Send + 'static,
@@ -122,7 +123,8 @@ impl Supervisor {
         });
     }
 
-    /// Waits until an essential task ends; never returns while there is none. Cancel safe.
+    /// Waits until an essential task ends, or after the cancellation any task; never returns while
+    /// there is none. Cancel safe.
     pub async fn ended(&mut self) -> Ended {
         match self.tasks.join_next_with_id().await {
             Some(joined) => self.name(joined),
@@ -144,7 +146,10 @@ impl Supervisor {
         for task in &late {
             warn!(task, ?limit, "task did not end in time and is aborted");
         }
-        self.tasks.shutdown().await;
+        // One that hangs in a call which never yields cannot even be aborted.
+        if timeout(ABORT_GRACE, self.tasks.shutdown()).await.is_err() {
+            error!(?late, "aborted tasks hang and are left to the end of the process");
+        }
         late
     }
 
@@ -216,6 +221,8 @@ fn log_stop(ended: &Ended) {
     }
 }
 
+/// An abort takes effect when the task next yields.
+const ABORT_GRACE: Duration = Duration::from_secs(1);
 /// A driver that dies at once must not spin, and one that died once must be back before anyone
 /// calls it silent.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);

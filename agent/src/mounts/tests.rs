@@ -55,6 +55,7 @@ fn names_v6_addresses_and_escapes_are_understood() {
     assert_eq!(by_v6.client_address, Some("fd00::1".parse().unwrap()));
     let link_local = line("[fe80::3%eth0]:/", "/m", "rw,clientaddr=::,addr=fe80::3%eth0");
     assert_eq!(link_local.server, "fe80::3%eth0");
+    assert_eq!(link_local.client_address, None);
     assert_eq!(link_local.server_address, Some("fe80::3".parse().unwrap()));
     let odd = line("strange", "/m", "rw,addr=10.0.0.13");
     assert_eq!(odd.server, "10.0.0.13");

@@ -72,8 +72,16 @@ impl Runner {
         command.args(&argv.arguments).env_clear().envs(environment).current_dir("/");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0);
-        // The program may stand on a disk that hangs, so its start may not hold up the runtime.
-        let started = timeout_at(deadline, spawn_blocking(move || command.spawn())).await;
+        // The program may stand on a disk that hangs, so its start may not hold up the runtime; one
+        // that starts when nobody waits any more is ended at once.
+        let start = move || {
+            let child = command.spawn()?;
+            if Instant::now() >= deadline {
+                kill_group(&child);
+            }
+            Ok::<_, io::Error>(child)
+        };
+        let started = timeout_at(deadline, spawn_blocking(start)).await;
         let mut child = match started {
             Ok(Ok(Ok(child))) => child,
             Ok(Ok(Err(refused))) => return End::silent(How::Unstarted(refused)),
@@ -89,7 +97,10 @@ impl Runner {
         });
         let status = waited.await;
         if status.is_err() {
-            kill_group(&mut child).await;
+            kill_group(&child);
+            if timeout(KILL_GRACE, child.wait()).await.is_err() {
+                warn!("a killed command does not end: it hangs in the kernel");
+            }
         }
         if timeout(OUTPUT_GRACE, output.read_on()).await.is_err() {
             self.keep(&mut output);
@@ -212,7 +223,7 @@ where
     chunk.get(..len).unwrap_or_default()
 }
 
-async fn kill_group(child: &mut Child) {
+fn kill_group(child: &Child) {
     // It is not reaped yet, so that the number cannot have passed to another group.
     let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
     if let Some(group) = group
@@ -220,9 +231,6 @@ async fn kill_group(child: &mut Child) {
         && failed != Errno::ESRCH
     {
         warn!(%failed, "cannot kill a command that took too long");
-    }
-    if timeout(KILL_GRACE, child.wait()).await.is_err() {
-        warn!("a killed command does not end: it hangs in the kernel");
     }
 }
 
