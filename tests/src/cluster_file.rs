@@ -135,6 +135,7 @@ pub fn machine_program(folder: &Path) -> String {
          \techo \"$1 refuses to $2\" >&2\n\
          \texit 1\n\
          fi\n\
-         printf '%s %s\\n' \"$1\" \"$2\" > \"{folder}/calls\"\n"
+         printf '%s %s %s\\n' \"$1\" \"$2\" \
+         \"${{CURFEW_CUT_EARLIEST_SECONDS:-0}}\" > \"{folder}/calls\"\n"
     )
 }

@@ -20,7 +20,9 @@ use crate::machine::{Machine, Next};
 use crate::network::Network;
 use crate::nut::{Nut, PASSWORD, Shown};
 use crate::report;
+use crate::simulated::Simulated;
 use crate::timeline::{Fact, Timeline};
+use crate::ups::Ups;
 
 mod world;
 
@@ -33,24 +35,27 @@ pub struct Setup {
     pub shown: Shown,
     /// The agent; none is the one of this build.
     pub binary: Option<PathBuf>,
+    /// A UPS that promises to come back, with a battery for so many seconds; none is real NUT.
+    pub returning: Option<u32>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let shown = Shown { has_runtime: true, has_charge: true };
-        Self { limits: Limits::default(), shown, binary: None }
+        Self { limits: Limits::default(), shown, binary: None, returning: None }
     }
 }
 
 /// Three machines, a switch and a UPS.
 ///
-/// The machines are dropped before the network, so that nothing runs in a namespace that goes.
+/// The fields are dropped in their order: machines and UPS before the network, so that nothing runs in a namespace that goes.
 #[derive(Debug)]
 pub struct Lab {
     timeline: Timeline,
     machines: [Machine; 3],
-    nut: Nut,
-    battery: Battery,
+    ups: Ups,
+    has_mains: bool,
+    has_output: bool,
     next_second: Time,
     calls: File,
     packets: UdpSocket,
@@ -71,13 +76,21 @@ impl Lab {
             agent::make_certificates(&binary, &directory.join("pki"))?;
         }
         let folder = directory.path();
-        write(&folder.join("cluster.toml"), &cluster_file(folder, &setup.limits, false))?;
+        let does_cut = setup.returning.is_some();
+        write(&folder.join("cluster.toml"), &cluster_file(folder, &setup.limits, does_cut))?;
         write_secret(&folder.join("upsd.password"), PASSWORD)?;
         write_program(&folder.join("machine"), &machine_program(folder))?;
         let calls = world::open_calls(&folder.join("calls"))?;
         let network = Network::build(&name)?;
         let packets = world::open_packets()?;
-        let nut = Nut::new(&folder.join("nut"), &network.namespace(Host::Nfs), setup.shown)?;
+        let owner = network.namespace(Host::Nfs);
+        let ups = match setup.returning {
+            Some(seconds) => Ups::Simulated(Simulated::start(&owner, seconds)?),
+            None => {
+                let nut = Nut::new(&folder.join("nut"), &owner, setup.shown)?;
+                Ups::Real(nut, Battery::default())
+            }
+        };
         let machines = Host::ALL.map(|host| machine(host, folder, &binary, &network));
         for machine in &machines {
             std::fs::create_dir_all(machine.state()).context("make a state directory")?;
@@ -86,8 +99,9 @@ impl Lab {
         Ok(Self {
             timeline: Timeline::default(),
             machines,
-            nut,
-            battery: Battery::default(),
+            ups,
+            has_mains: true,
+            has_output: true,
             next_second: now(),
             calls,
             packets,
@@ -174,22 +188,18 @@ impl Lab {
         serde_json::from_str(&answer.body).with_context(|| answer.body.clone())
     }
 
-    /// Takes the mains away; the battery lasts for another `seconds`.
+    /// Takes the mains away; a real UPS's battery lasts for another `seconds`.
     pub fn fail_mains(&mut self, seconds: u32) -> Result<()> {
         self.timeline.add(None, Fact::MainsFailed);
-        self.battery.lose_mains(seconds);
-        self.nut.show(&self.battery)
+        self.has_mains = false;
+        self.ups.lose_mains(seconds)
     }
 
     /// Brings the mains back.
     pub fn restore_mains(&mut self) -> Result<()> {
         self.timeline.add(None, Fact::MainsBack);
-        let was_dark = self.battery.is_empty();
-        self.battery.regain_mains();
-        if was_dark {
-            self.close_output();
-        }
-        self.nut.show(&self.battery)
+        self.has_mains = true;
+        self.ups.regain_mains()
     }
 
     /// Presses the power button of a machine; one that is on or starts already ignores it.
@@ -220,10 +230,11 @@ impl Lab {
     pub fn run_upsd(&mut self, is_running: bool) -> Result<()> {
         let word = if is_running { "runs" } else { "is ended" };
         self.timeline.add(Host::Nfs, Fact::Fault(format!("upsd {word}")));
+        let nut = self.nut().context("only real NUT has an upsd to end")?;
         if is_running {
-            self.nut.start_upsd()
+            nut.start_upsd()
         } else {
-            self.nut.stop_upsd();
+            nut.stop_upsd();
             Ok(())
         }
     }
@@ -243,9 +254,12 @@ impl Lab {
         self.directory.path()
     }
 
-    /// Returns the daemons of NUT.
-    pub const fn nut(&mut self) -> &mut Nut {
-        &mut self.nut
+    /// Returns the daemons of NUT, if they are real.
+    pub const fn nut(&mut self) -> Option<&mut Nut> {
+        match &mut self.ups {
+            Ups::Real(nut, _) => Some(nut),
+            Ups::Simulated(_) => None,
+        }
     }
 
     /// Returns the machine of `host`.

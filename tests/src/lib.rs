@@ -24,7 +24,9 @@ pub mod network;
 pub mod nut;
 pub mod process;
 pub mod report;
+pub mod simulated;
 pub mod timeline;
+pub mod ups;
 
 pub use battery::Battery;
 pub use cluster_file::{Limits, cluster_file};

@@ -42,6 +42,8 @@ pub enum Next {
     Halt,
     /// The power goes off.
     PowerOff,
+    /// The operating system is gone and its last hook has the UPS cut.
+    Cut,
     /// The power comes on, the kernel starts.
     PowerOn,
     /// The kernel and the services are up: the agent is started.
@@ -138,15 +140,14 @@ impl Machine {
         self.due.insert(place, (at, next));
     }
 
-    /// Plans the way of an operating system that goes down; one that does so already goes on.
-    /// Returns whether it was new.
+    /// Begins the way of an operating system that goes down, up to the end of its agent; one that
+    /// does so already goes on. Returns whether it was new.
     pub fn plan_stop(&mut self) -> bool {
         if self.power == Power::Stopping {
             return false;
         }
         self.power = Power::Stopping;
         self.plan(self.timing.services, Next::Halt);
-        self.plan(self.timing.services + self.timing.halt, Next::PowerOff);
         true
     }
 
@@ -178,9 +179,14 @@ impl Machine {
 
     /// Takes the power away; nothing gets to say goodbye.
     pub fn power_off(&mut self) {
-        drop(self.agent.take());
+        self.end_agent();
         self.power = Power::Off;
         self.due.clear();
+    }
+
+    /// Ends the agent at once.
+    pub fn end_agent(&mut self) {
+        drop(self.agent.take());
     }
 
     /// Starts the agent.

@@ -54,6 +54,8 @@ pub enum Fact {
     Called(Verb),
     /// The operating system took the agent's services down and now tells the agent to end.
     Halting,
+    /// The machine's last hook told the UPS to cut.
+    CutOrdered,
     /// The machine is off.
     Off,
     /// A magic packet for the machine crossed the switch; it is from this address.

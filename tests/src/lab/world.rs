@@ -17,14 +17,15 @@ use super::Lab;
 use crate::ground::now;
 use crate::host::Host;
 use crate::machine::Next;
+use crate::simulated;
 use crate::timeline::{Fact, Verb};
 
 impl Lab {
     /// Takes one step; nothing in it waits.
     pub(super) fn step(&mut self) -> Result<()> {
         self.pass_time()?;
-        for (host, verb) in self.read_calls()? {
-            self.on_call(host, verb);
+        for call in self.read_calls()? {
+            self.on_call(call);
         }
         self.read_packets()?;
         for host in Host::ALL {
@@ -36,8 +37,31 @@ impl Lab {
         Ok(())
     }
 
-    /// The UPS has its output on again: firmware decides who starts.
-    pub(super) fn close_output(&mut self) {
+    fn pass_time(&mut self) -> Result<()> {
+        if now() >= self.next_second {
+            self.next_second = now() + Duration::from_secs(1);
+            self.ups.pass_second()?;
+        }
+        match (self.has_output, self.ups.is_output_closed()) {
+            (true, false) => self.open_output(),
+            (false, true) => {
+                self.close_output();
+                Ok(())
+            }
+            (true, true) | (false, false) => Ok(()),
+        }
+    }
+
+    /// Every machine loses its power at once.
+    fn open_output(&mut self) -> Result<()> {
+        self.has_output = false;
+        self.timeline.add(None, Fact::OutputOpened);
+        Host::ALL.into_iter().try_for_each(|host| self.power_off(host))
+    }
+
+    /// The machines have power again: firmware decides who starts.
+    fn close_output(&mut self) {
+        self.has_output = true;
         self.timeline.add(None, Fact::OutputClosed);
         for host in Host::ALL {
             if self.machine(host).does_start_after_power_loss {
@@ -46,25 +70,7 @@ impl Lab {
         }
     }
 
-    fn pass_time(&mut self) -> Result<()> {
-        if now() < self.next_second {
-            return Ok(());
-        }
-        self.next_second = now() + Duration::from_secs(1);
-        let was_empty = self.battery.is_empty();
-        self.battery.pass_second();
-        if self.battery.is_empty() && !was_empty {
-            self.open_output()?;
-        }
-        self.nut.show(&self.battery)
-    }
-
-    fn open_output(&mut self) -> Result<()> {
-        self.timeline.add(None, Fact::OutputOpened);
-        Host::ALL.into_iter().try_for_each(|host| self.power_off(host))
-    }
-
-    fn read_calls(&mut self) -> Result<Vec<(Host, Verb)>> {
+    fn read_calls(&mut self) -> Result<Vec<Call>> {
         let mut text = String::new();
         match self.calls.read_to_string(&mut text) {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error).context("read calls"),
@@ -72,19 +78,24 @@ impl Lab {
         }
     }
 
-    fn on_call(&mut self, host: Host, verb: Verb) {
+    fn on_call(&mut self, call: Call) {
+        let Call { host, verb, cut } = call;
         self.timeline.add(host, Fact::Called(verb));
         let machine = self.machine_mut(host);
-        let was_new = match verb {
-            Verb::Stop | Verb::Cut | Verb::Reboot => machine.plan_stop(),
-            // The services of the hold are not played: the agent and upsd go on.
-            Verb::Hold => false,
-        };
-        if was_new && verb == Verb::Reboot {
-            let timing = machine.timing;
-            let off = timing.services + timing.halt;
-            machine.plan(off, Next::PowerOn);
-            machine.plan(off + timing.boot, Next::Boot);
+        let off = machine.timing.services + machine.timing.halt;
+        let boot = off + machine.timing.boot;
+        // The services of the hold are not played: the agent and upsd go on.
+        if verb == Verb::Hold || !machine.plan_stop() {
+            return;
+        }
+        match verb {
+            Verb::Stop | Verb::Hold => machine.plan(off, Next::PowerOff),
+            Verb::Cut => machine.plan(off.max(cut), Next::Cut),
+            Verb::Reboot => {
+                machine.plan(off, Next::PowerOff);
+                machine.plan(off, Next::PowerOn);
+                machine.plan(boot, Next::Boot);
+            }
         }
     }
 
@@ -102,7 +113,7 @@ impl Lab {
             };
             self.timeline.add(host, Fact::Packet(from.ip().to_string()));
             // An open output feeds no network card.
-            if self.machine(host).is_plugged && !self.battery.is_empty() {
+            if self.machine(host).is_plugged && self.has_output {
                 self.press_button(host);
             }
         }
@@ -116,12 +127,28 @@ impl Lab {
                 Ok(())
             }
             Next::PowerOff => self.power_off_keeping_plans(host),
+            Next::Cut => self.cut(host),
             Next::PowerOn => self.power_on(host),
             Next::Boot | Next::RestartAgent => {
                 self.timeline.add(host, Fact::AgentStarted);
                 self.machine_mut(host).start_agent()
             }
         }
+    }
+
+    /// The late-shutdown hook: services and agent are gone, and it orders the cut; on mains it
+    /// reboots instead.
+    fn cut(&mut self, host: Host) -> Result<()> {
+        self.machine_mut(host).end_agent();
+        if self.has_mains {
+            let machine = self.machine_mut(host);
+            machine.plan(Duration::ZERO, Next::PowerOff);
+            machine.plan(Duration::ZERO, Next::PowerOn);
+            machine.plan(machine.timing.boot, Next::Boot);
+            return Ok(());
+        }
+        self.timeline.add(host, Fact::CutOrdered);
+        simulated::order_cut()
     }
 
     fn power_on(&mut self, host: Host) -> Result<()> {
@@ -131,7 +158,7 @@ impl Lab {
         self.timeline.add(host, Fact::On);
         self.machine_mut(host).power_on()?;
         self.network.plug(host, self.machine(host).is_plugged)?;
-        if host.is_owner() { self.nut.start(&self.battery) } else { Ok(()) }
+        if host.is_owner() { self.ups.start_daemons() } else { Ok(()) }
     }
 
     /// A machine that reboots has its next boot planned already.
@@ -148,7 +175,7 @@ impl Lab {
         }
         self.machine_mut(host).power_off();
         if host.is_owner() {
-            self.nut.stop();
+            self.ups.stop_daemons();
         }
         self.network.plug(host, false)
     }
@@ -163,6 +190,15 @@ impl Lab {
         }
         Ok(())
     }
+}
+
+/// A call of an agent to its operating system.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    host: Host,
+    verb: Verb,
+    /// The earliest cut, from now.
+    cut: Duration,
 }
 
 /// Opens the pipe in which agents' calls arrive; held open for writing too, so that it never ends.
@@ -189,10 +225,14 @@ pub(super) fn pass_a_moment() {
     std::thread::sleep(Duration::from_millis(20));
 }
 
-fn parse_call(line: &str) -> Result<(Host, Verb)> {
-    let (host, verb) = line.split_once(' ').with_context(|| format!("odd call {line:?}"))?;
-    let call = Host::from_name(host).zip(Verb::from_name(verb));
-    call.with_context(|| format!("odd call {line:?}"))
+/// One line of the pipe: host, verb, and for a cut how many seconds it must wait at least.
+fn parse_call(line: &str) -> Result<Call> {
+    let mut words = line.split_whitespace();
+    let host = words.next().and_then(Host::from_name);
+    let verb = words.next().and_then(Verb::from_name);
+    let seconds = words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
+    let (host, verb) = host.zip(verb).with_context(|| format!("odd call {line:?}"))?;
+    Ok(Call { host, verb, cut: Duration::from_secs(seconds) })
 }
 
 fn is_magic(packet: &[u8], mac: [u8; 6]) -> bool {
