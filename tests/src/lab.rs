@@ -84,12 +84,11 @@ impl Lab {
         let network = Network::build(&name)?;
         let packets = world::open_packets()?;
         let owner = network.namespace(Host::Nfs);
-        let ups = match setup.returning {
-            Some(seconds) => Ups::Simulated(Simulated::start(&owner, seconds)?),
-            None => {
-                let nut = Nut::new(&folder.join("nut"), &owner, setup.shown)?;
-                Ups::Real(nut, Battery::default())
-            }
+        let ups = if let Some(seconds) = setup.returning {
+            Ups::Simulated(Simulated::start(&owner, seconds)?)
+        } else {
+            let nut = Nut::new(&folder.join("nut"), &owner, setup.shown)?;
+            Ups::Real(nut, Battery::default())
         };
         let machines = Host::ALL.map(|host| machine(host, folder, &binary, &network));
         for machine in &machines {

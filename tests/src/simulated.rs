@@ -11,7 +11,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use curfew_nut::client::{Credentials, Secret};
+use curfew_nut::client::Credentials;
+use curfew_nut::codec::request::Secret;
 use curfew_nut::simulated::{Account, Battery, Cadence, SimulatedConfig, SimulatedHandle};
 use curfew_nut::simulated::{SimulatedUps, Switching};
 use nix::sched::{CloneFlags, setns};

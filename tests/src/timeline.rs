@@ -149,15 +149,27 @@ impl Timeline {
     ///
     /// When they do not, with the whole timeline.
     pub fn assert_order(&self, facts: &[(Host, Fact)]) {
-        let mut before: Option<(Time, &(Host, Fact))> = None;
+        self.assert_order_since(self.start, facts);
+    }
+
+    /// As [`Timeline::assert_order`], for the first occurrences from `since` on.
+    ///
+    /// # Panics
+    ///
+    /// When they do not, with the whole timeline.
+    pub fn assert_order_since(&self, since: Time, facts: &[(Host, Fact)]) {
+        let mut before: Option<(usize, &(Host, Fact))> = None;
         for wanted in facts {
-            let at = self.first(wanted.0, &wanted.1);
-            assert!(at.is_some(), "{} never came to {:?}\n{self}", wanted.0, wanted.1);
-            let Some(at) = at else { continue };
+            let is_wanted = |entry: &Entry| {
+                entry.at >= since && entry.host == Some(wanted.0) && entry.fact == wanted.1
+            };
+            let place = self.entries.iter().position(is_wanted);
+            assert!(place.is_some(), "{} never came to {:?}\n{self}", wanted.0, wanted.1);
+            let Some(place) = place else { continue };
             if let Some((earlier, other)) = before {
-                assert!(earlier <= at, "{wanted:?} came before {other:?}\n{self}");
+                assert!(earlier < place, "{wanted:?} came before {other:?}\n{self}");
             }
-            before = Some((at, wanted));
+            before = Some((place, wanted));
         }
     }
 }

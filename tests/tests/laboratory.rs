@@ -80,24 +80,49 @@ fn a_pulled_cable_and_a_blocked_pair_keep_packets_away() -> Result<()> {
         lab.until(host, &Fact::AgentStarted, LIMIT)?;
     }
     lab.network().block(Host::K8s1, Host::Nfs)?;
-    assert!(!does_ping(&lab, Host::K8s1, Host::Nfs)?);
-    assert!(does_ping(&lab, Host::K8s1, Host::K8s2)?);
+    assert!(!does_reach(&lab, Host::K8s1, Host::Nfs)?);
+    until_reached(&mut lab, Host::K8s1, Host::K8s2)?;
     lab.network().unblock_all()?;
-    assert!(does_ping(&lab, Host::K8s1, Host::Nfs)?);
+    until_reached(&mut lab, Host::K8s1, Host::Nfs)?;
     lab.plug(Host::K8s2, false)?;
-    assert!(!does_ping(&lab, Host::K8s1, Host::K8s2)?);
+    assert!(!does_reach(&lab, Host::K8s1, Host::K8s2)?);
     lab.plug(Host::K8s2, true)?;
-    assert!(does_ping(&lab, Host::K8s1, Host::K8s2)?);
+    until_reached(&mut lab, Host::K8s1, Host::K8s2)
+}
+
+#[test]
+fn the_simulated_ups_cuts_when_the_owners_last_hook_orders_it_and_comes_back() -> Result<()> {
+    let mut lab = idle_lab_with(Setup { returning: Some(30), ..Setup::default() })?;
+    for host in Host::ALL {
+        lab.press_button(host);
+        lab.until(host, &Fact::AgentStarted, LIMIT)?;
+    }
+    let failure = ground::now();
+    lab.fail_mains(30)?;
+    call(&lab, Host::Nfs, Verb::Cut)?;
+    lab.until(None, &Fact::OutputOpened, LIMIT)?;
+    assert!(Host::ALL.into_iter().all(|host| !lab.machine(host).is_on()));
+
+    lab.restore_mains()?;
+    lab.eventually("every machine starts again", LIMIT, |lab| {
+        Host::ALL.into_iter().all(|host| lab.timeline().count(host, &Fact::AgentStarted) == 2)
+    })?;
+    let order = [Fact::Called(Verb::Cut), Fact::Halting, Fact::CutOrdered, Fact::Off, Fact::On];
+    lab.timeline().assert_order_since(failure, &order.map(|fact| (Host::Nfs, fact)));
     Ok(())
 }
 
 /// A laboratory whose agents only wait for SIGTERM.
 fn idle_lab() -> Result<Lab> {
+    idle_lab_with(Setup::default())
+}
+
+fn idle_lab_with(setup: Setup) -> Result<Lab> {
     ground::require()?;
     let folder = std::env::temp_dir().join(ground::unique_name());
     let binary = folder.join("idle-agent");
     write_program(&binary, "#!/bin/sh\ntrap 'exit 0' TERM\nwhile :; do sleep 0.05; done\n")?;
-    Lab::build(&Setup { binary: Some(binary), ..Setup::default() })
+    Lab::build(&Setup { binary: Some(binary), ..setup })
 }
 
 fn call(lab: &Lab, host: Host, verb: Verb) -> Result<()> {
@@ -123,13 +148,19 @@ fn shows(lab: &Lab, variable: &str, wanted: &str) -> bool {
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == wanted)
 }
 
-fn does_ping(lab: &Lab, from: Host, to: Host) -> Result<bool> {
+fn does_reach(lab: &Lab, from: Host, to: Host) -> Result<bool> {
     let mut command = in_namespace(lab, from);
     command.args(["timeout", "2", "bash", "-c"]);
     // Refused is an answer too: nobody listens there, but somebody is there.
     let script = format!("exec 3<>/dev/tcp/{}/1", to.address());
     let output = command.arg(script).output().context("knock")?;
     Ok(String::from_utf8_lossy(&output.stderr).contains("refused"))
+}
+
+/// A neighbour that was just unreachable is asked for anew only after a moment.
+fn until_reached(lab: &mut Lab, from: Host, to: Host) -> Result<()> {
+    let what = format!("{from} reaches {to}");
+    lab.eventually(&what, LIMIT, |lab| does_reach(lab, from, to).is_ok_and(|it| it))
 }
 
 fn in_namespace(lab: &Lab, host: Host) -> Command {
