@@ -366,6 +366,14 @@ fn an_owner_is_a_host_that_can_hold() {
 }
 
 #[test]
+fn two_upses_have_two_names() {
+    let twin = "[[ups]]\nname = \"eaton\"\nowner = \"nfs\"\nupsd = \"127.0.0.1:1\"\n\n[[host]]";
+    let text = changed("[[host]]", twin);
+    let expected = (12, "two UPSes have the name `eaton`", "give one of them another name");
+    assert_found(&only(&text, Severity::Error), expected, &text);
+}
+
+#[test]
 fn a_rehearsal_speeds_up_no_machine() {
     let text = changed("name = \"lab\"", "name = \"lab\"\ntime-factor = 10")
         .replace("debounce", "off-proof = \"session\"\ndebounce");
