@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 const LIMITS: Limits = Limits {
     connect: Duration::from_secs(2),
-    answer: Duration::from_millis(300),
+    answer: Duration::from_secs(1),
     quick_acknowledge: true,
 };
 
@@ -156,7 +156,7 @@ async fn silence_ends_at_the_limit() {
     let started = Instant::now();
     let error = assert_spent(get(b"", Then::Stay).await);
     assert!(matches!(error, ClientError::Deadline { .. }), "{error:?}");
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < LIMITS.answer * 5);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn story() -> Story {
     let resolver = Resolver::new(listener.local_addr().unwrap().to_string().parse().unwrap());
     let mut config = MonitorConfig::new("u", resolver);
     config.poll_interval = Duration::from_millis(20);
-    config.limits.answer = Duration::from_millis(200);
+    config.limits.answer = Duration::from_secs(1);
     let (monitor, handle) = Monitor::new(config);
     let cancel = CancellationToken::new();
     let mut tasks = JoinSet::new();

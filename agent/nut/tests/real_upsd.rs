@@ -373,7 +373,7 @@ impl Watched {
     fn start(lab: &Lab) -> Self {
         let mut config = MonitorConfig::new("eaton", lab.resolver());
         config.poll_interval = Duration::from_millis(100);
-        config.limits.answer = Duration::from_millis(500);
+        config.limits.answer = Duration::from_secs(1);
         let (monitor, handle) = Monitor::new(config);
         let cancel = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -470,6 +470,6 @@ async fn lists_back_to_back_do_not_wait_for_delayed_acknowledgements() {
         mean.push(started.elapsed() / LISTS);
     }
     println!("LIST VAR, mean of {LISTS}: with TCP_QUICKACK {:?}, without {:?}", mean[0], mean[1]);
-    // 44 ms without it; a fifth of that leaves room for a busy machine.
-    assert!(mean[0] < Duration::from_millis(9), "{:?}", mean[0]);
+    // 0.3 ms and 44 ms on an idle machine; the comparison holds on a busy one, too.
+    assert!(mean[0] < mean[1] / 2, "{mean:?}");
 }
