@@ -2,13 +2,17 @@
 
 pub mod clock;
 pub mod cluster_file;
+pub mod health;
+pub mod http;
 pub mod journal;
+pub mod metrics;
 pub mod mounts;
 pub mod network;
 pub mod pki;
 pub mod power;
 pub mod ready;
 pub mod route;
+pub mod snapshot;
 pub mod task;
 pub mod wake;
 

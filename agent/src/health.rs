@@ -1,0 +1,163 @@
+//! The health of this host and of the cluster as seen from here: checks with a reason and a remedy.
+//!
+//! All of it is computed from a [`Snapshot`] at the moment when somebody looks; nothing here waits.
+//! What flaps by its nature (a reading, a peer) must have been wrong for a while before it fails.
+
+mod agent;
+mod cluster;
+#[cfg(test)]
+pub(crate) mod tests;
+mod ups;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::snapshot::Snapshot;
+
+/// How a check stands, in rising gravity.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// All is well.
+    Pass,
+    /// Worth knowing.
+    Warn,
+    /// Somebody must act.
+    Fail,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [Self; 3] = [Self::Pass, Self::Warn, Self::Fail];
+
+    /// Returns the word of the wire and the metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Check {
+    /// Its name, in kebab-case: a label of a metric, so from a set that does not grow.
+    pub name: String,
+    /// How it stands.
+    pub state: State,
+    /// What was found.
+    pub reason: String,
+    /// What to do about it; none if there is nothing to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+impl Check {
+    /// Returns a check that passes.
+    pub fn pass(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { name: name.into(), state: State::Pass, reason: reason.into(), remedy: None }
+    }
+
+    /// Returns a check that warns.
+    pub fn warn(
+        name: impl Into<String>,
+        reason: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let remedy = Some(remedy.into());
+        Self { name: name.into(), state: State::Warn, reason: reason.into(), remedy }
+    }
+
+    /// Returns a check that fails.
+    pub fn fail(
+        name: impl Into<String>,
+        reason: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { state: State::Fail, ..Self::warn(name, reason, remedy) }
+    }
+
+    /// Returns the reason and the remedy in one line.
+    pub fn sentence(&self) -> String {
+        match &self.remedy {
+            Some(remedy) => format!("{}: {remedy}", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+}
+
+/// All checks of one moment.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Health {
+    /// The gravest of all states.
+    pub state: State,
+    /// The checks, in the order in which a person reads them; no two have one name.
+    pub checks: Vec<Check>,
+    /// Why the plan could not be carried out now; empty if it could.
+    pub obstacles: Vec<String>,
+}
+
+impl Health {
+    /// Makes all checks.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let mut checks = vec![
+            agent::coordinator_answers(snapshot),
+            ups::contact(snapshot),
+            ups::supply(snapshot),
+            ups::end(&snapshot.status),
+            ups::plan_margin(&snapshot.status),
+            cluster::shutdown(&snapshot.status),
+            cluster::recovery(&snapshot.status),
+            cluster::file(&snapshot.status),
+            cluster::clock(&snapshot.status),
+        ];
+        checks.extend(cluster::peers(snapshot));
+        checks.push(agent::journal(snapshot));
+        checks.push(agent::warnings(&snapshot.status));
+        for check in &snapshot.extra {
+            // Two series with one name would make the whole page of metrics invalid.
+            if checks.iter().all(|known| known.name != check.name) {
+                checks.push(check.clone());
+            }
+        }
+        let state = checks.iter().map(|check| check.state).max().unwrap_or(State::Pass);
+        let obstacles = obstacles(snapshot, &checks);
+        Self { state, checks, obstacles }
+    }
+
+    /// Returns the number of checks in `state`.
+    pub fn count(&self, state: State) -> usize {
+        self.checks.iter().filter(|check| check.state == state).count()
+    }
+}
+
+/// Without these there is no ordered stop: a disk that is too warm is no obstacle.
+fn obstacles(snapshot: &Snapshot, checks: &[Check]) -> Vec<String> {
+    let status = &snapshot.status;
+    let own = status.hosts.get(&status.host);
+    let waits_for = own.map(|own| cluster::names(&own.waiting_for)).unwrap_or_default();
+    let waiting = (!waits_for.is_empty()).then(|| format!("waiting for {waits_for}"));
+    let open = status.shutdown.as_ref();
+    let open = open.map(|open| format!("shutdown {} is {}", open.number, open.standing.as_str()));
+    let failing = checks
+        .iter()
+        .filter(|check| check.state == State::Fail)
+        .filter(|check| {
+            OBSTACLES.contains(&check.name.as_str()) || check.name.starts_with(cluster::PEER)
+        })
+        .map(Check::sentence);
+    waiting.into_iter().chain(open).chain(failing).collect()
+}
+
+/// Returns a span as a person says it.
+fn seconds(span: Duration) -> String {
+    let seconds = span.as_secs_f64();
+    if seconds < 10.0 { format!("{seconds:.1} s") } else { format!("{seconds:.0} s") }
+}
+
+/// Checks whose failure is an obstacle to the plan, with those of the peers.
+const OBSTACLES: [&str; 5] =
+    [agent::AGENT, agent::JOURNAL, cluster::FILE, ups::CONTACT, ups::PLAN_MARGIN];

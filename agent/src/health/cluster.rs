@@ -1,0 +1,160 @@
+//! Checks of the cluster: peers, the file, clocks, an open shutdown and what is left of one.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use curfew_coordinator::{Cause, Debt, HostName, HostStatus, Presence, Standing, Status};
+
+use super::{Check, State, seconds};
+use crate::snapshot::Snapshot;
+
+pub(super) const FILE: &str = "cluster-file";
+pub(super) const PEER: &str = "peer-";
+
+pub(super) fn shutdown(status: &Status) -> Check {
+    let Some(open) = &status.shutdown else {
+        let reason = match status.ended {
+            0 => "none is open".to_owned(),
+            ended => format!("none is open, the last was {ended}"),
+        };
+        return Check::pass(SHUTDOWN, reason);
+    };
+    let why: Vec<_> = open
+        .reasons
+        .iter()
+        .map(|reason| format!("{} by {}: {}", reason.trigger, reason.by, reason.evidence))
+        .collect();
+    let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
+    let remedy = match open.standing {
+        Standing::Recorded => "nothing, it is being recovered".to_owned(),
+        Standing::Returning => "nothing, the hosts are being brought back".to_owned(),
+        Standing::Declared if open.reasons.iter().any(|reason| reason.cause == Cause::Order) => {
+            "`curfew call-off` ends it".to_owned()
+        }
+        Standing::Declared => "nothing, it turns when the mains are back".to_owned(),
+    };
+    let standing = open.standing.as_str();
+    Check::warn(SHUTDOWN, format!("shutdown {} is {standing}{why}", open.number), remedy)
+}
+
+pub(super) fn recovery(status: &Status) -> Check {
+    let with = |debt: Debt| -> BTreeSet<HostName> {
+        let owed = status.owed.iter().filter(|(_, owed)| owed.debt == debt);
+        owed.map(|(host, _)| host.clone()).collect()
+    };
+    let (given_up, due) = (with(Debt::GivenUp), with(Debt::Due));
+    if !given_up.is_empty() {
+        let reason = format!("{} did not come back when woken", names(&given_up));
+        let remedy = "switch it on by hand and check that wake-on-LAN is on in its firmware";
+        return Check::fail(RECOVERY, reason, remedy);
+    }
+    if due.is_empty() {
+        return Check::pass(RECOVERY, "no host is waited for");
+    }
+    let hosts = names(&due);
+    let remedy = "nothing while the recovery runs, else `curfew wake`";
+    Check::warn(RECOVERY, format!("still to be woken: {hosts}"), remedy)
+}
+
+pub(super) fn file(status: &Status) -> Check {
+    let others: BTreeSet<_> = status
+        .hosts
+        .iter()
+        .filter(|(_, host)| host.has_other_file)
+        .map(|(name, _)| name.clone())
+        .collect();
+    if others.is_empty() {
+        return Check::pass(FILE, "the same wherever it is known");
+    }
+    let reason = format!("not the same here and on {}", names(&others));
+    Check::fail(FILE, reason, "put the same cluster file on every host and restart curfew there")
+}
+
+pub(super) fn clock(status: &Status) -> Check {
+    let worst = status
+        .hosts
+        .iter()
+        .filter_map(|(name, host)| host.clock_skew_seconds.map(|skew| (skew, name)))
+        .max_by_key(|(skew, _)| skew.unsigned_abs());
+    match worst {
+        Some((skew, host)) if skew.unsigned_abs() >= SKEW_WORTH_KNOWING => Check::warn(
+            CLOCK,
+            format!("the clock of {host} differs from this host's by {skew} s"),
+            "check the time synchronisation of both",
+        ),
+        Some(_) => Check::pass(CLOCK, "as on the other hosts"),
+        None => Check::pass(CLOCK, "not compared with another host yet"),
+    }
+}
+
+pub(super) fn peers(snapshot: &Snapshot) -> Vec<Check> {
+    let status = &snapshot.status;
+    let others = status.hosts.iter().filter(|(name, _)| **name != status.host);
+    others.map(|(name, host)| peer(snapshot, name, host)).collect()
+}
+
+fn peer(snapshot: &Snapshot, name: &HostName, host: &HostStatus) -> Check {
+    let status = &snapshot.status;
+    let check = format!("{PEER}{name}");
+    let heard = host.heard.map(|heard| heard.saturating_add(snapshot.age()));
+    let ago = heard
+        .map_or_else(|| "never heard".to_owned(), |heard| format!("heard {} ago", seconds(heard)));
+    let is_intended = status.owed.get(name).is_some_and(|owed| owed.debt == Debt::Intended);
+    let restart = format!("start curfew on {name}, and see its log if it runs");
+    match host.presence {
+        Presence::Connected => connected(check, host, &ago),
+        _ if is_intended => {
+            Check::pass(check, format!("off by intent, until `curfew wake {name}`"))
+        }
+        Presence::Off if is_stopped_by(status, name) => {
+            Check::pass(check, "off, as the shutdown wants it")
+        }
+        Presence::Off => Check::fail(
+            check,
+            format!("off, though no shutdown is open ({ago})"),
+            format!("switch it on, or `curfew wake {name}`"),
+        ),
+        Presence::Silent => {
+            let is_brief = heard.is_some_and(|heard| heard < PEER_LOST);
+            let state = if is_brief { State::Warn } else { State::Fail };
+            Check { state, ..Check::fail(check, format!("no session with it, {ago}"), restart) }
+        }
+        Presence::Lost => Check::fail(check, format!("fell silent without a word, {ago}"), restart),
+        Presence::Unknown => {
+            let is_early = snapshot.running_for.saturating_add(snapshot.age()) < PEER_LOST;
+            let state = if is_early { State::Warn } else { State::Fail };
+            let reason = "not heard since this agent started";
+            let remedy = format!(
+                "start curfew on {name}; if it runs, check its peer port and its certificate"
+            );
+            Check { state, ..Check::fail(check, reason, remedy) }
+        }
+    }
+}
+
+fn connected(check: String, host: &HostStatus, ago: &str) -> Check {
+    let phase = host.phase.map_or("connected", |phase| phase.as_str());
+    if host.waiting_for.is_empty() {
+        return Check::pass(check, format!("{phase}, {ago}"));
+    }
+    let needs = names(&host.waiting_for);
+    let reason = format!("{phase}, but not ready: waiting for {needs}");
+    Check::warn(check, reason, format!("nothing if {needs} is about to come, else look there"))
+}
+
+fn is_stopped_by(status: &Status, name: &HostName) -> bool {
+    status.shutdown.as_ref().is_some_and(|open| open.participants.contains(name))
+}
+
+/// Returns the names as a person lists them.
+pub(super) fn names(hosts: &BTreeSet<HostName>) -> String {
+    hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+const SHUTDOWN: &str = "shutdown";
+const RECOVERY: &str = "recovery";
+const CLOCK: &str = "clock";
+/// Enough for a restart of an agent on a machine that is busy.
+const PEER_LOST: Duration = Duration::from_secs(30);
+/// What makes the histories of two hosts hard to read side by side.
+const SKEW_WORTH_KNOWING: u64 = 5;

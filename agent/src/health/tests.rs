@@ -1,0 +1,333 @@
+//! A healthy cluster, and what each thing that is wrong with it looks like.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use curfew_coordinator::{
+    Cause, Debt, HostName, HostStatus, Line, Owed, Phase, PlanStatus, PlannedStop, Presence,
+    Reason, ShutdownStatus, Standing, Status, Time, Trigger, UpsStatus,
+};
+use tokio::time::Instant;
+
+use super::*;
+use crate::journal;
+
+/// The reference cluster as `nfs` sees it on a good day.
+pub(crate) fn snapshot() -> Snapshot {
+    let seconds = Duration::from_secs;
+    let names = ["k8s-1", "k8s-2", "nfs"].map(HostName::from);
+    let host = |name: &HostName| HostStatus {
+        phase: Some(Phase::Up),
+        presence: Presence::Connected,
+        heard: Some(Duration::from_millis(300)),
+        waiting_for: BTreeSet::new(),
+        is_ready: Some(true),
+        version: Some("0.1.0".to_owned()),
+        has_other_file: false,
+        boot: Some(format!("boot-of-{name}").into()),
+        clock_skew_seconds: Some(0),
+    };
+    let stop = |takes| PlannedStop { takes, measured: Vec::new(), latest_start_in: None };
+    let status = Status {
+        host: "nfs".into(),
+        owner: "nfs".into(),
+        phase: Phase::Up,
+        is_paused: false,
+        is_conducting: false,
+        ups: UpsStatus {
+            name: "eaton".to_owned(),
+            line: Line::Mains,
+            age: Some(Duration::from_millis(400)),
+            on_battery_for: None,
+            charge: Some(100),
+            runtime_left: Some(seconds(1800)),
+            is_low: false,
+            abilities: None,
+            is_return_promised: false,
+            missed: None,
+        },
+        plan: PlanStatus {
+            time_needed: seconds(412),
+            runtime_left: Some(seconds(1800)),
+            margin_millis: Some(1_328_000),
+            stop_times: names.iter().map(|name| (name.clone(), stop(seconds(180)))).collect(),
+        },
+        shutdown: None,
+        ended: 6,
+        hosts: names.iter().map(|name| (name.clone(), host(name))).collect(),
+        owed: BTreeMap::new(),
+        warnings: BTreeSet::new(),
+        journal_failure: None,
+    };
+    let variables = [
+        ("battery.charge", "100"),
+        ("battery.runtime", "1800"),
+        ("battery.voltage", "27.3"),
+        ("device.mfr", "EATON"),
+        ("device.model", "Eaton 5E 1100i"),
+        ("ups.beeper.status", "enabled"),
+        ("ups.status", "OL CHRG"),
+        ("ups.firmware", "01.10.0005"),
+    ];
+    Snapshot {
+        status,
+        at: Time::from_millis(3_600_000),
+        taken: Instant::now(),
+        running_for: seconds(3600),
+        fresh: seconds(3),
+        ups_variables: variables.map(|(name, value)| (name.into(), value.into())).into(),
+        journal: journal::Report::default(),
+        extra: Vec::new(),
+    }
+}
+
+/// Opens a shutdown for `trigger` and `cause`.
+pub(crate) fn declare(snapshot: &mut Snapshot, trigger: Trigger, cause: Cause) {
+    let reason = Reason {
+        by: "nfs".into(),
+        trigger,
+        cause,
+        evidence: "400 s left".to_owned(),
+        then_wake: false,
+    };
+    let participants = snapshot.status.hosts.keys().cloned().collect();
+    snapshot.status.shutdown = Some(ShutdownStatus {
+        number: 7,
+        standing: Standing::Declared,
+        reasons: BTreeSet::from([reason]),
+        participants,
+        time_left: Some(Duration::from_secs(400)),
+        is_compressed: false,
+    });
+}
+
+fn host<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut HostStatus {
+    snapshot.status.hosts.get_mut(&HostName::from(name)).unwrap()
+}
+
+/// Returns the check `name` after `change`: its state, and all that it says.
+fn look(name: &str, change: impl FnOnce(&mut Snapshot)) -> (State, String) {
+    let mut snapshot = snapshot();
+    change(&mut snapshot);
+    let health = Health::of(&snapshot);
+    let check = health.checks.iter().find(|check| check.name == name).expect("the check is there");
+    (check.state, check.sentence())
+}
+
+/// Looks as `seconds` had passed since the snapshot.
+fn passed(snapshot: &mut Snapshot, seconds: u64) {
+    snapshot.taken = snapshot.taken.checked_sub(Duration::from_secs(seconds)).unwrap();
+}
+
+#[test]
+fn a_healthy_cluster_passes_and_is_ready() {
+    let health = Health::of(&snapshot());
+    assert_eq!((health.state, health.obstacles.len()), (State::Pass, 0), "{health:#?}");
+    let names: BTreeSet<_> = health.checks.iter().map(|check| &check.name).collect();
+    assert_eq!(names.len(), health.checks.len());
+    assert!(names.iter().all(|name| *name != "peer-nfs"), "a host is no peer of its own");
+}
+
+#[test]
+fn a_reading_that_grows_old_warns_and_then_fails() {
+    let at = |seconds| look("ups-contact", |snapshot| passed(snapshot, seconds));
+    assert_eq!(at(0), (State::Pass, "reading 0.4 s old".to_owned()));
+    assert_eq!(at(3).0, State::Warn);
+    let (state, sentence) = at(20);
+    assert_eq!(state, State::Fail);
+    assert_eq!(
+        sentence,
+        "the last reading of eaton is 20 s old: check that upsd on nfs answers `upsc eaton@nfs`"
+    );
+}
+
+#[test]
+fn no_reading_at_all_is_forgiven_only_at_the_start() {
+    let at = |running_for| {
+        look("ups-contact", |snapshot| {
+            snapshot.status.ups.age = None;
+            snapshot.status.ups.missed = Some("connection refused".to_owned());
+            snapshot.running_for = Duration::from_secs(running_for);
+        })
+    };
+    assert_eq!(at(5).0, State::Warn);
+    let (state, sentence) = at(60);
+    assert_eq!(state, State::Fail);
+    assert!(sentence.contains("since the agent started (connection refused): "), "{sentence}");
+}
+
+#[test]
+fn battery_warns_and_a_low_one_fails() {
+    let battery = |is_low| {
+        look("ups-supply", |snapshot| {
+            snapshot.status.ups.line = Line::Battery;
+            snapshot.status.ups.on_battery_for = Some(Duration::from_secs(40));
+            snapshot.status.ups.is_low = is_low;
+        })
+    };
+    let (state, sentence) = battery(false);
+    assert_eq!(state, State::Warn);
+    assert!(sentence.starts_with("on battery for 40 s, charge 100 %, 1800 s left: "), "{sentence}");
+    assert_eq!(battery(true).0, State::Fail);
+}
+
+#[test]
+fn the_end_without_a_promise_is_told_and_no_fault() {
+    let (state, sentence) = look("ups-end", |_| {});
+    assert_eq!(state, State::Pass);
+    assert_eq!(sentence, "eaton does not promise to come back, nfs holds at the end");
+}
+
+#[test]
+fn a_plan_that_does_not_fit_fails_on_mains_only() {
+    let tight = |snapshot: &mut Snapshot| {
+        snapshot.status.plan.runtime_left = Some(Duration::from_mins(5));
+        snapshot.status.plan.margin_millis = Some(-172_000);
+    };
+    let (state, sentence) = look("plan-margin", tight);
+    assert_eq!(state, State::Fail);
+    let start = "an outage now could not be finished: needed 412 s, battery gives 300 s: ";
+    assert!(sentence.starts_with(start), "{sentence}");
+    let on_battery = look("plan-margin", |snapshot| {
+        tight(snapshot);
+        snapshot.status.ups.line = Line::Battery;
+    });
+    assert_eq!(on_battery.0, State::Warn);
+    let unknown = look("plan-margin", |snapshot| {
+        snapshot.status.plan.runtime_left = None;
+        snapshot.status.plan.margin_millis = None;
+    });
+    assert_eq!(unknown.0, State::Warn);
+}
+
+#[test]
+fn a_peer_is_judged_by_its_presence() {
+    let seen = |presence, heard: Option<u64>, running_for| {
+        let state = look("peer-k8s-1", |snapshot| {
+            let host = host(snapshot, "k8s-1");
+            host.presence = presence;
+            host.heard = heard.map(Duration::from_secs);
+            snapshot.running_for = Duration::from_secs(running_for);
+        });
+        state.0
+    };
+    assert_eq!(seen(Presence::Connected, Some(0), 5), State::Pass);
+    assert_eq!(seen(Presence::Silent, Some(5), 3600), State::Warn);
+    assert_eq!(seen(Presence::Silent, Some(31), 3600), State::Fail);
+    assert_eq!(seen(Presence::Lost, Some(5), 3600), State::Fail);
+    assert_eq!(seen(Presence::Unknown, None, 5), State::Warn);
+    assert_eq!(seen(Presence::Unknown, None, 31), State::Fail);
+    assert_eq!(seen(Presence::Off, Some(60), 3600), State::Fail);
+}
+
+#[test]
+fn a_peer_that_is_off_for_a_reason_passes() {
+    let off = |snapshot: &mut Snapshot| host(snapshot, "k8s-1").presence = Presence::Off;
+    let in_shutdown = look("peer-k8s-1", |snapshot| {
+        off(snapshot);
+        declare(snapshot, Trigger::Computed, Cause::Battery);
+    });
+    assert_eq!(in_shutdown, (State::Pass, "off, as the shutdown wants it".to_owned()));
+    let by_intent = look("peer-k8s-1", |snapshot| {
+        off(snapshot);
+        let owed = Owed { boot: None, number: 6, debt: Debt::Intended };
+        snapshot.status.owed.insert("k8s-1".into(), owed);
+    });
+    assert_eq!(by_intent, (State::Pass, "off by intent, until `curfew wake k8s-1`".to_owned()));
+}
+
+#[test]
+fn a_host_that_waits_for_another_says_for_which() {
+    let waiting = |snapshot: &mut Snapshot| {
+        host(snapshot, "k8s-1").waiting_for = BTreeSet::from(["nfs".into()]);
+    };
+    let (state, sentence) = look("peer-k8s-1", waiting);
+    assert_eq!(state, State::Warn);
+    assert!(sentence.starts_with("up, but not ready: waiting for nfs: "), "{sentence}");
+    let mut own = snapshot();
+    waiting(&mut own);
+    own.status.host = "k8s-1".into();
+    assert_eq!(Health::of(&own).obstacles, ["waiting for nfs"]);
+}
+
+#[test]
+fn another_cluster_file_fails_and_is_an_obstacle() {
+    let mut snapshot = snapshot();
+    host(&mut snapshot, "k8s-2").has_other_file = true;
+    let health = Health::of(&snapshot);
+    assert_eq!(health.state, State::Fail);
+    assert_eq!(health.obstacles.len(), 1);
+    assert!(health.obstacles[0].starts_with("not the same here and on k8s-2: put the same"));
+}
+
+#[test]
+fn an_open_shutdown_warns_with_its_evidence() {
+    let battery = |snapshot: &mut Snapshot| declare(snapshot, Trigger::Computed, Cause::Battery);
+    let (state, sentence) = look("shutdown", battery);
+    assert_eq!(state, State::Warn);
+    assert_eq!(
+        sentence,
+        "shutdown 7 is declared (computed by nfs: 400 s left): nothing, it turns when the mains \
+         are back"
+    );
+    let order = |snapshot: &mut Snapshot| declare(snapshot, Trigger::Operator, Cause::Order);
+    assert!(look("shutdown", order).1.ends_with("`curfew call-off` ends it"));
+}
+
+#[test]
+fn hosts_that_are_owed_warn_until_they_are_given_up() {
+    let owed = |debt| {
+        look("recovery", |snapshot| {
+            let owed = Owed { boot: None, number: 6, debt };
+            snapshot.status.owed.insert("k8s-2".into(), owed);
+        })
+    };
+    assert_eq!(owed(Debt::Due).0, State::Warn);
+    assert_eq!(owed(Debt::Intended).0, State::Pass);
+    let (state, sentence) = owed(Debt::GivenUp);
+    assert_eq!(state, State::Fail);
+    assert!(sentence.starts_with("k8s-2 did not come back when woken: "), "{sentence}");
+}
+
+#[test]
+fn a_journal_that_is_not_durable_fails_and_a_history_warns() {
+    let (state, sentence) = look("journal", |snapshot| {
+        snapshot.status.journal_failure = Some("disk full".to_owned());
+    });
+    assert_eq!(state, State::Fail);
+    assert!(sentence.contains("(disk full)"));
+    let history = look("journal", |snapshot| {
+        snapshot.journal.history_failure = Some("disk full".to_owned());
+    });
+    assert_eq!(history.0, State::Warn);
+}
+
+#[test]
+fn a_clock_that_differs_warns() {
+    let skewed = |seconds| {
+        look("clock", |snapshot| host(snapshot, "k8s-2").clock_skew_seconds = Some(seconds)).0
+    };
+    assert_eq!(skewed(4), State::Pass);
+    assert_eq!(skewed(-5), State::Warn);
+    assert_eq!(skewed(i64::MIN), State::Warn);
+}
+
+#[test]
+fn what_the_coordinator_and_the_agent_know_is_passed_on() {
+    let latch = "FSD was set before this agent started: restart upsd";
+    let warned = look("coordinator", |snapshot| {
+        snapshot.status.warnings.insert(latch.to_owned());
+    });
+    assert_eq!(warned, (State::Warn, latch.to_owned()));
+    let extra = look("certificate", |snapshot| {
+        snapshot.extra.push(Check::fail("certificate", "expired", "issue a new one"));
+        snapshot.extra.push(Check::pass("certificate", "a second one of that name"));
+    });
+    assert_eq!(extra, (State::Fail, "expired: issue a new one".to_owned()));
+}
+
+#[test]
+fn a_loop_that_hangs_fails() {
+    assert_eq!(look("agent", |snapshot| passed(snapshot, 9)).0, State::Pass);
+    assert_eq!(look("agent", |snapshot| passed(snapshot, 10)).0, State::Fail);
+}

@@ -1,0 +1,108 @@
+//! Checks of the UPS and of what its battery allows.
+
+use std::time::Duration;
+
+use curfew_coordinator::{Line, Status, UpsStatus};
+
+use super::{Check, seconds};
+use crate::snapshot::Snapshot;
+
+pub(super) const CONTACT: &str = "ups-contact";
+pub(super) const PLAN_MARGIN: &str = "plan-margin";
+
+pub(super) fn contact(snapshot: &Snapshot) -> Check {
+    let Status { ups, owner, .. } = &snapshot.status;
+    let why = ups.missed.as_deref().map_or(String::new(), |missed| format!(" ({missed})"));
+    let remedy = format!("check that upsd on {owner} answers `upsc {}@{owner}`", ups.name);
+    let Some(age) = snapshot.reading_age() else {
+        let reason = format!("no reading of {} since the agent started{why}", ups.name);
+        return if snapshot.running_for.saturating_add(snapshot.age()) < CONTACT_LOST {
+            Check::warn(CONTACT, reason, remedy)
+        } else {
+            Check::fail(CONTACT, reason, remedy)
+        };
+    };
+    let old = seconds(age);
+    if age < snapshot.fresh {
+        return Check::pass(CONTACT, format!("reading {old} old"));
+    }
+    let reason = format!("the last reading of {} is {old} old{why}", ups.name);
+    if age < CONTACT_LOST {
+        Check::warn(CONTACT, reason, remedy)
+    } else {
+        Check::fail(CONTACT, reason, remedy)
+    }
+}
+
+pub(super) fn supply(snapshot: &Snapshot) -> Check {
+    let ups = &snapshot.status.ups;
+    let numbers = numbers(ups);
+    if !snapshot.has_fresh_reading() {
+        return Check::warn(SUPPLY, "not known without a fresh reading", "see ups-contact");
+    }
+    match ups.line {
+        Line::Mains => Check::pass(SUPPLY, format!("on mains{numbers}")),
+        Line::Unknown => Check::warn(
+            SUPPLY,
+            format!("the UPS says neither mains nor battery{numbers}"),
+            format!("look at `upsc {} ups.status`; a calibration ends by itself", ups.name),
+        ),
+        Line::Battery => {
+            let since =
+                ups.on_battery_for.map_or(String::new(), |span| format!(" for {}", seconds(span)));
+            let remedy = "nothing, the hosts stop in order when it runs down";
+            if ups.is_low {
+                Check::fail(SUPPLY, format!("on battery{since}, which is low{numbers}"), remedy)
+            } else {
+                Check::warn(SUPPLY, format!("on battery{since}{numbers}"), remedy)
+            }
+        }
+    }
+}
+
+/// Not a fault: it says which of the two ends this cluster has.
+pub(super) fn end(status: &Status) -> Check {
+    let Status { ups, owner, .. } = status;
+    let reason = if ups.is_return_promised {
+        format!("{} promises to come back, {owner} has it cut at the end", ups.name)
+    } else {
+        format!("{} does not promise to come back, {owner} holds at the end", ups.name)
+    };
+    Check::pass("ups-end", reason)
+}
+
+pub(super) fn plan_margin(status: &Status) -> Check {
+    let plan = &status.plan;
+    let needed = seconds(plan.time_needed);
+    let (Some(left), Some(margin)) = (plan.runtime_left, plan.margin_millis) else {
+        let reason = format!("not known without a credible runtime (needed {needed})");
+        let remedy = "it takes up to 35 s after the start; else see `upsc` for battery.runtime";
+        return Check::warn(PLAN_MARGIN, reason, remedy);
+    };
+    let numbers = format!("needed {needed}, battery gives {}", seconds(left));
+    let size = seconds(Duration::from_millis(margin.unsigned_abs()));
+    if margin >= 0 {
+        return Check::pass(PLAN_MARGIN, format!("{size} to spare: {numbers}"));
+    }
+    if status.shutdown.is_some() || status.ups.line == Line::Battery {
+        let reason = format!("the reserve is being used, {size} of it: {numbers}");
+        return Check::warn(PLAN_MARGIN, reason, "nothing, this is what it is for");
+    }
+    let reason = if left < plan.time_needed {
+        format!("an outage now could not be finished: {numbers}")
+    } else {
+        format!("an outage now would use {size} of the reserve from the start: {numbers}")
+    };
+    let remedy = "wait for the charge, lower the load, shorten the stops, or renew the battery";
+    Check::fail(PLAN_MARGIN, reason, remedy)
+}
+
+fn numbers(ups: &UpsStatus) -> String {
+    let charge = ups.charge.map_or(String::new(), |charge| format!(", charge {charge} %"));
+    let left = ups.runtime_left.map(|left| format!(", {} left", seconds(left)));
+    charge + &left.unwrap_or_default()
+}
+
+const SUPPLY: &str = "ups-supply";
+/// The others count the owner as blind after this time, too.
+const CONTACT_LOST: Duration = Duration::from_secs(15);

@@ -1,0 +1,148 @@
+//! What is at which path.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State as Shared;
+use axum::routing::get;
+use curfew_coordinator::Status;
+use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use hyper::http::{HeaderMap, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use super::Site;
+use super::health::{Document, page};
+use crate::health::{Health, State};
+use crate::metrics;
+use crate::snapshot::Snapshot;
+
+/// Returns the routes; what is not here is a 404 that names them.
+pub(super) fn router(site: Site) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/health", get(health))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/api/v1/status", get(status))
+        .fallback(not_found)
+        .with_state(site)
+}
+
+/// Returns a short text for a person.
+pub(super) fn text(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
+    typed(status, "text/plain; charset=utf-8", body)
+}
+
+/// Adds what every answer has: a browser neither guesses its type nor keeps it.
+pub(super) fn harden(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+impl Site {
+    fn latest(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshots.borrow())
+    }
+}
+
+async fn metrics(Shared(site): Shared<Site>) -> Response<Body> {
+    let page = metrics::render(&site.latest(), &site.counters);
+    typed(StatusCode::OK, metrics::CONTENT_TYPE, page)
+}
+
+async fn health(Shared(site): Shared<Site>, headers: HeaderMap) -> Response<Body> {
+    let snapshot = site.latest();
+    let health = Health::of(&snapshot);
+    let status = match health.state {
+        State::Pass | State::Warn => StatusCode::OK,
+        State::Fail => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let host = snapshot.status.host.as_str();
+    if wants_json(&headers) {
+        return json(status, HEALTH_JSON, &Document::new(host, VERSION, &health));
+    }
+    text(status, page(host, &health))
+}
+
+/// The event loop turns.
+async fn livez(Shared(site): Shared<Site>) -> Response<Body> {
+    if site.latest().is_stale() {
+        let sentence = "the coordinator says nothing any more: restart curfew\n";
+        return text(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    }
+    text(StatusCode::OK, "ok\n")
+}
+
+/// The plan could be carried out now.
+async fn readyz(Shared(site): Shared<Site>) -> Response<Body> {
+    let obstacles = Health::of(&site.latest()).obstacles;
+    if obstacles.is_empty() {
+        return text(StatusCode::OK, "ready\n");
+    }
+    let sentences = format!("not ready: {}\n", obstacles.join("\nnot ready: "));
+    text(StatusCode::SERVICE_UNAVAILABLE, sentences)
+}
+
+async fn status(Shared(site): Shared<Site>) -> Response<Body> {
+    let snapshot = site.latest();
+    let document = StatusDocument {
+        version: VERSION,
+        at_ms: snapshot.at.as_millis(),
+        age_ms: snapshot.age().as_millis(),
+        status: &snapshot.status,
+        health: &Health::of(&snapshot),
+    };
+    json(StatusCode::OK, "application/json", &document)
+}
+
+async fn not_found() -> Response<Body> {
+    let sentence = "nothing here: see /health, /metrics, /readyz, /livez or /api/v1/status\n";
+    text(StatusCode::NOT_FOUND, sentence)
+}
+
+/// The answer of `/api/v1/status`.
+#[derive(Serialize)]
+struct StatusDocument<'a> {
+    /// Of the agent.
+    version: &'a str,
+    /// The moment of the status on the boot clock.
+    at_ms: u64,
+    /// How long ago that was.
+    age_ms: u128,
+    status: &'a Status,
+    health: &'a Health,
+}
+
+fn json(status: StatusCode, media_type: &'static str, document: &impl Serialize) -> Response<Body> {
+    match serde_json::to_vec(document) {
+        Ok(bytes) => typed(status, media_type, bytes),
+        // A map with keys that are no text: a bug, and no reason to take the connection down.
+        Err(failure) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{failure}\n")),
+    }
+}
+
+fn typed(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// Only who names JSON gets it: a browser and `curl` are read by people.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|range| {
+        let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let is_json = ["application/health+json", "application/json"]
+            .iter()
+            .any(|json| media_type.trim().eq_ignore_ascii_case(json));
+        is_json && !parameters.split(';').any(|parameter| parameter.trim() == "q=0")
+    })
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const HEALTH_JSON: &str = "application/health+json";

@@ -1,0 +1,201 @@
+//! The names of all metrics, with their labels and meanings; `docs/metrics.md` has the same list.
+//!
+//! What describes the present is collected anew from a [`Snapshot`](crate::snapshot::Snapshot) at
+//! each scrape, so that what is gone leaves no series behind: an absent value is an absent series,
+//! never 0. What counts up lives in [`Counters`] for as long as the agent does.
+
+mod counter;
+mod nut;
+mod page;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use self::counter::Counters;
+pub use self::page::{CONTENT_TYPE, render};
+
+/// One metric with all its series.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Family {
+    /// Its name, with the unit last.
+    pub name: &'static str,
+    /// How its values behave.
+    pub kind: Kind,
+    /// The names of its labels; their values come from closed sets.
+    pub labels: &'static [&'static str],
+    /// What it means, for the page and the docs.
+    pub help: &'static str,
+}
+
+/// How the values of a metric behave.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// It goes up and down.
+    Gauge,
+    /// It only goes up, until the agent starts anew.
+    Counter,
+}
+
+impl Kind {
+    /// Returns the word of the page.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+        }
+    }
+}
+
+/// All metrics of our own, and the two of the UPS that have a form of their own; for its numeric
+/// variables see `docs/metrics.md`.
+pub const FAMILIES: [&Family; 19] = [
+    &BUILD_INFO,
+    &PHASE,
+    &HOST_PRESENCE,
+    &PEER_UP,
+    &PEER_REFUSED,
+    &UPS_READING_AGE,
+    &TRIGGER,
+    &SHUTDOWN,
+    &PLAN_TIME_NEEDED,
+    &PLAN_RUNTIME_LEFT,
+    &PLAN_MARGIN,
+    &STOP_TIME,
+    &WAKE_PACKETS,
+    &HEALTH_STATUS,
+    &JOURNAL_DURABLE,
+    &JOURNAL_WRITE_FAILURES,
+    &HISTORY_EVENTS_LOST,
+    &NUT_STATUS,
+    &NUT_DEVICE_INFO,
+];
+
+pub(crate) const BUILD_INFO: Family = Family {
+    name: "curfew_build_info",
+    kind: Kind::Gauge,
+    labels: &["version"],
+    help: "Always 1; the version of the agent is a label.",
+};
+pub(crate) const PHASE: Family = Family {
+    name: "curfew_phase",
+    kind: Kind::Gauge,
+    labels: &["host", "phase"],
+    help: "1 for the phase in which the host was last heard, 0 for the others; no series for a \
+           host that was never heard.",
+};
+pub(crate) const HOST_PRESENCE: Family = Family {
+    name: "curfew_host_presence",
+    kind: Kind::Gauge,
+    labels: &["host", "presence"],
+    help: "1 for what this host knows of whether the other is there, 0 for the rest.",
+};
+pub(crate) const PEER_UP: Family = Family {
+    name: "curfew_peer_up",
+    kind: Kind::Gauge,
+    labels: &["peer"],
+    help: "1 while a session with the agent of that host is open, else 0.",
+};
+pub(crate) const PEER_REFUSED: Family = Family {
+    name: "curfew_peer_refused_total",
+    kind: Kind::Counter,
+    labels: &["reason"],
+    help: "Connections and messages that were refused, by us or by a peer.",
+};
+pub(crate) const UPS_READING_AGE: Family = Family {
+    name: "curfew_ups_reading_age_seconds",
+    kind: Kind::Gauge,
+    labels: &["ups"],
+    help: "Time since upsd last gave a reading; absent if it never did.",
+};
+pub(crate) const TRIGGER: Family = Family {
+    name: "curfew_trigger",
+    kind: Kind::Gauge,
+    labels: &["trigger"],
+    help: "1 for each trigger that is a reason of the open shutdown, else 0.",
+};
+pub(crate) const SHUTDOWN: Family = Family {
+    name: "curfew_shutdown",
+    kind: Kind::Gauge,
+    labels: &["number", "state", "cause"],
+    help: "1 for the shutdown that has not ended; absent without one.",
+};
+pub(crate) const PLAN_TIME_NEEDED: Family = Family {
+    name: "curfew_plan_time_needed_seconds",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "What an ordered stop of all hosts takes: the critical path of the stop times.",
+};
+pub(crate) const PLAN_RUNTIME_LEFT: Family = Family {
+    name: "curfew_plan_runtime_left_seconds",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "The runtime of the battery that counts; absent without a credible one.",
+};
+pub(crate) const PLAN_MARGIN: Family = Family {
+    name: "curfew_plan_margin_seconds",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Runtime left less time needed and reserve; below zero the plan does not fit.",
+};
+pub(crate) const STOP_TIME: Family = Family {
+    name: "curfew_stop_time_seconds",
+    kind: Kind::Gauge,
+    labels: &["host"],
+    help: "The stop time of the host that counts, measured or assumed.",
+};
+pub(crate) const WAKE_PACKETS: Family = Family {
+    name: "curfew_wake_packets_total",
+    kind: Kind::Counter,
+    labels: &["host"],
+    help: "Magic packets that this agent sent to the host.",
+};
+pub(crate) const HEALTH_STATUS: Family = Family {
+    name: "curfew_health_status",
+    kind: Kind::Gauge,
+    labels: &["check", "status"],
+    help: "1 for the state of the check, 0 for the others.",
+};
+pub(crate) const JOURNAL_DURABLE: Family = Family {
+    name: "curfew_journal_durable",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "1 while the latest state is on disk, 0 while the agent goes on from memory.",
+};
+pub(crate) const JOURNAL_WRITE_FAILURES: Family = Family {
+    name: "curfew_journal_write_failures_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Writes of the state that failed or took more than their second.",
+};
+pub(crate) const HISTORY_EVENTS_LOST: Family = Family {
+    name: "curfew_history_events_lost_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Events that are missing in the history because the disk was too slow.",
+};
+pub(crate) const NUT_STATUS: Family = Family {
+    name: "network_ups_tools_ups_status",
+    kind: Kind::Gauge,
+    labels: &["ups", "flag"],
+    help: "1 for each flag in ups.status, 0 for the usual ones that are not there.",
+};
+pub(crate) const NUT_DEVICE_INFO: Family = Family {
+    name: "network_ups_tools_device_info",
+    kind: Kind::Gauge,
+    labels: &[
+        "ups",
+        "model",
+        "mfr",
+        "serial",
+        "type",
+        "description",
+        "contact",
+        "location",
+        "part",
+        "macaddr",
+    ],
+    help: "Always 1; what the UPS says of itself are labels.",
+};
+/// Before the name of each numeric variable, with `_` for what a metric's name cannot have.
+pub(crate) const NUT_PREFIX: &str = "network_ups_tools_";
+/// The label that such a series has.
+pub(crate) const NUT_LABEL: &str = "ups";

@@ -1,0 +1,178 @@
+//! The page that Prometheus reads, collected from a snapshot with a recorder of its own.
+
+use curfew_coordinator::{Cause, Phase, Presence, ShutdownStatus, Status, Trigger};
+use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+
+use super::{
+    BUILD_INFO, Counters, Family, HEALTH_STATUS, HISTORY_EVENTS_LOST, HOST_PRESENCE,
+    JOURNAL_DURABLE, JOURNAL_WRITE_FAILURES, Kind, PEER_UP, PHASE, PLAN_MARGIN, PLAN_RUNTIME_LEFT,
+    PLAN_TIME_NEEDED, SHUTDOWN, STOP_TIME, TRIGGER, UPS_READING_AGE, nut,
+};
+use crate::health::{Health, State};
+use crate::snapshot::Snapshot;
+
+/// The media type of the page.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Returns the page: everything that is so at this moment, and the counters.
+pub fn render(snapshot: &Snapshot, counters: &Counters) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let page = Recording::new(&recorder);
+    let status = &snapshot.status;
+    page.set(&BUILD_INFO, [env!("CARGO_PKG_VERSION")], 1.0);
+    hosts(page, status);
+    plan(page, status);
+    shutdown(page, status.shutdown.as_ref());
+    health(page, snapshot);
+    journal(page, snapshot);
+    if let Some(age) = snapshot.reading_age() {
+        page.set(&UPS_READING_AGE, [&status.ups.name], age.as_secs_f64());
+    }
+    if snapshot.has_fresh_reading() {
+        nut::record(page, &status.ups.name, &snapshot.ups_variables);
+    }
+    sorted(&(recorder.handle().render() + &counters.render()))
+}
+
+fn hosts(page: Recording<'_>, status: &Status) {
+    for (name, host) in &status.hosts {
+        if let Some(current) = host.phase {
+            for phase in Phase::ALL {
+                page.set(&PHASE, [name.as_str(), phase.as_str()], one_if(phase == current));
+            }
+        }
+        if *name == status.host {
+            continue;
+        }
+        for (presence, word) in PRESENCES {
+            let value = one_if(presence == host.presence);
+            page.set(&HOST_PRESENCE, [name.as_str(), word], value);
+        }
+        page.set(&PEER_UP, [name.as_str()], one_if(host.presence == Presence::Connected));
+    }
+}
+
+fn plan(page: Recording<'_>, status: &Status) {
+    let plan = &status.plan;
+    page.set(&PLAN_TIME_NEEDED, [], plan.time_needed.as_secs_f64());
+    if let Some(left) = plan.runtime_left {
+        page.set(&PLAN_RUNTIME_LEFT, [], left.as_secs_f64());
+    }
+    if let Some(margin) = plan.margin_millis {
+        page.set(&PLAN_MARGIN, [], seconds(margin));
+    }
+    for (host, stop) in &plan.stop_times {
+        page.set(&STOP_TIME, [host.as_str()], stop.takes.as_secs_f64());
+    }
+}
+
+fn shutdown(page: Recording<'_>, open: Option<&ShutdownStatus>) {
+    for trigger in Trigger::ALL {
+        let is_reason =
+            |open: &ShutdownStatus| open.reasons.iter().any(|reason| reason.trigger == trigger);
+        page.set(&TRIGGER, [trigger.as_str()], one_if(open.is_some_and(is_reason)));
+    }
+    if let Some(open) = open {
+        let has = |cause| open.reasons.iter().any(|reason| reason.cause == cause);
+        // An order outlasts the battery's reasons, so it is what the shutdown rests on.
+        let cause = if has(Cause::Order) { Cause::Order } else { Cause::Battery };
+        let number = open.number.to_string();
+        page.set(&SHUTDOWN, [&number, open.standing.as_str(), cause.as_str()], 1.0);
+    }
+}
+
+fn health(page: Recording<'_>, snapshot: &Snapshot) {
+    for check in Health::of(snapshot).checks {
+        for state in State::ALL {
+            let value = one_if(state == check.state);
+            page.set(&HEALTH_STATUS, [&check.name, state.as_str()], value);
+        }
+    }
+}
+
+fn journal(page: Recording<'_>, snapshot: &Snapshot) {
+    let report = &snapshot.journal;
+    let is_durable = report.failure.is_none() && snapshot.status.journal_failure.is_none();
+    page.set(&JOURNAL_DURABLE, [], one_if(is_durable));
+    page.counter(&JOURNAL_WRITE_FAILURES, []).absolute(report.write_failures);
+    page.counter(&HISTORY_EVENTS_LOST, []).absolute(report.events_lost);
+}
+
+/// Writes into a recorder by the families' own names and labels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recording<'a>(&'a PrometheusRecorder);
+
+impl<'a> Recording<'a> {
+    pub(super) fn new(recorder: &'a PrometheusRecorder) -> Self {
+        Self(recorder)
+    }
+
+    /// Sets the gauge with these values of its labels, in the family's order.
+    pub(super) fn set<const N: usize>(self, family: &Family, labels: [&str; N], value: f64) {
+        assert_eq!(family.kind, Kind::Gauge, "{} is a gauge", family.name);
+        self.0.describe_gauge(family.name.into(), None, family.help.into());
+        self.0.register_gauge(&key(family, labels), &METADATA).set(value);
+    }
+
+    /// Returns the counter with these values of its labels, in the family's order.
+    pub(super) fn counter<const N: usize>(self, family: &Family, labels: [&str; N]) -> Counter {
+        assert_eq!(family.kind, Kind::Counter, "{} is a counter", family.name);
+        self.0.describe_counter(family.name.into(), None, family.help.into());
+        self.0.register_counter(&key(family, labels), &METADATA)
+    }
+
+    /// Returns the gauge of a family that is known only at run time.
+    pub(super) fn named(self, name: String, help: String, label: (&'static str, &str)) -> Gauge {
+        self.0.describe_gauge(name.clone().into(), None, help.into());
+        let labels = vec![Label::new(label.0, label.1.to_owned())];
+        self.0.register_gauge(&Key::from_parts(name, labels), &METADATA)
+    }
+}
+
+fn key<const N: usize>(family: &Family, values: [&str; N]) -> Key {
+    assert_eq!(family.labels.len(), N, "{} has these labels", family.name);
+    let labels = family.labels.iter().zip(values);
+    let labels: Vec<_> = labels.map(|(name, value)| Label::new(*name, value.to_owned())).collect();
+    Key::from_parts(family.name, labels)
+}
+
+/// Sorts the families and the series in them: for people, and to see what changed between two.
+fn sorted(page: &str) -> String {
+    let mut families: Vec<Vec<&str>> = page
+        .split("\n\n")
+        .map(|family| family.lines().filter(|line| !line.is_empty()).collect())
+        .filter(|lines: &Vec<_>| !lines.is_empty())
+        .collect();
+    for lines in &mut families {
+        // HELP and TYPE begin with `#`, which sorts before every name.
+        lines.sort_unstable();
+    }
+    families.sort_unstable();
+    let mut text = String::with_capacity(page.len());
+    for line in families.iter().flatten() {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
+fn one_if(is_so: bool) -> f64 {
+    f64::from(u8::from(is_so))
+}
+
+/// A margin in seconds; a float has room for it to the millisecond for longer than anything lasts.
+#[expect(clippy::cast_precision_loss, reason = "exact below 285 years")]
+fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1000.0
+}
+
+const PRESENCES: [(Presence, &str); 5] = [
+    (Presence::Unknown, "unknown"),
+    (Presence::Connected, "connected"),
+    (Presence::Silent, "silent"),
+    (Presence::Lost, "lost"),
+    (Presence::Off, "off"),
+];
+
+static METADATA: Metadata<'_> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));

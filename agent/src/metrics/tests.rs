@@ -1,0 +1,204 @@
+//! The page as Prometheus reads it: what is there, what must not be, and how long it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use curfew_coordinator::{Cause, HostName, Presence, Trigger};
+use nix::time::{ClockId, clock_gettime};
+
+use super::*;
+use crate::health::Check;
+use crate::health::tests::{declare, snapshot};
+use crate::snapshot::Snapshot;
+
+/// A cluster of which every family has a series.
+pub(crate) fn busy() -> (Snapshot, Counters) {
+    let mut snapshot = snapshot();
+    declare(&mut snapshot, Trigger::LowBattery, Cause::Battery);
+    let counters = Counters::new();
+    counters.peer_refused("revoked");
+    counters.wake_packet("k8s-1");
+    counters.wake_packet("k8s-1");
+    (snapshot, counters)
+}
+
+/// Returns the values of the page by series.
+fn series(page: &str) -> BTreeMap<&str, f64> {
+    page.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit_once(' ').unwrap())
+        .map(|(series, value)| (series, value.parse().unwrap()))
+        .collect()
+}
+
+fn page(snapshot: &Snapshot) -> String {
+    render(snapshot, &Counters::new())
+}
+
+#[test]
+fn the_page_says_what_scripts_rely_on() {
+    let (snapshot, counters) = busy();
+    let page = render(&snapshot, &counters);
+    let series = series(&page);
+    let age = series["curfew_ups_reading_age_seconds{ups=\"eaton\"}"];
+    assert!((0.4..10.0).contains(&age), "{age}");
+    for (name, value) in [
+        ("curfew_phase{host=\"k8s-1\",phase=\"up\"}", 1.0),
+        ("curfew_phase{host=\"k8s-1\",phase=\"halting\"}", 0.0),
+        ("curfew_shutdown{number=\"7\",state=\"declared\",cause=\"battery\"}", 1.0),
+        ("curfew_trigger{trigger=\"low-battery\"}", 1.0),
+        ("curfew_trigger{trigger=\"blind\"}", 0.0),
+        ("curfew_plan_time_needed_seconds", 412.0),
+        ("curfew_plan_runtime_left_seconds", 1800.0),
+        ("curfew_plan_margin_seconds", 1328.0),
+        ("curfew_peer_up{peer=\"k8s-2\"}", 1.0),
+        ("curfew_health_status{check=\"shutdown\",status=\"warn\"}", 1.0),
+        ("curfew_health_status{check=\"shutdown\",status=\"fail\"}", 0.0),
+        ("curfew_build_info{version=\"0.1.0\"}", 1.0),
+        ("curfew_stop_time_seconds{host=\"nfs\"}", 180.0),
+        ("curfew_peer_refused_total{reason=\"revoked\"}", 1.0),
+        ("curfew_wake_packets_total{host=\"k8s-1\"}", 2.0),
+        ("curfew_journal_durable", 1.0),
+        ("network_ups_tools_battery_charge{ups=\"eaton\"}", 100.0),
+        ("network_ups_tools_battery_voltage{ups=\"eaton\"}", 27.3),
+        ("network_ups_tools_ups_beeper_status{ups=\"eaton\"}", 1.0),
+        ("network_ups_tools_ups_status{ups=\"eaton\",flag=\"OL\"}", 1.0),
+        ("network_ups_tools_ups_status{ups=\"eaton\",flag=\"OB\"}", 0.0),
+    ] {
+        assert_eq!(series.get(name), Some(&value), "{name} in\n{page}");
+    }
+    let info = "network_ups_tools_device_info{ups=\"eaton\",model=\"Eaton 5E 1100i\",\
+                mfr=\"EATON\",serial=\"\",";
+    assert!(page.contains(info), "{page}");
+    assert!(!page.contains("ups_firmware"), "text is no number");
+}
+
+#[test]
+fn what_vanishes_leaves_no_series() {
+    let counters = Counters::new();
+    let (mut snapshot, _) = busy();
+    let before = render(&snapshot, &counters);
+    assert!(before.contains("battery_voltage") && before.contains("curfew_shutdown{"));
+    snapshot.ups_variables.remove("battery.voltage");
+    snapshot.status.shutdown = None;
+    snapshot.status.plan.runtime_left = None;
+    snapshot.status.plan.margin_millis = None;
+    snapshot.status.hosts.remove(&HostName::from("k8s-2"));
+    let after = render(&snapshot, &counters);
+    for gone in [
+        "battery_voltage",
+        "curfew_shutdown",
+        "curfew_plan_runtime_left",
+        "curfew_plan_margin",
+        "host=\"k8s-2\",p",
+        "peer=\"k8s-2\"",
+    ] {
+        assert!(!after.contains(gone), "{gone} is still on\n{after}");
+    }
+}
+
+#[test]
+fn without_a_fresh_reading_only_the_age_of_the_last_is_left() {
+    let mut snapshot = snapshot();
+    snapshot.status.ups.age = Some(Duration::from_secs(3));
+    let stale = page(&snapshot);
+    assert!(!stale.contains("network_ups_tools"), "{stale}");
+    assert!(stale.contains("curfew_ups_reading_age_seconds{ups=\"eaton\"} 3"), "{stale}");
+    snapshot.status.ups.age = None;
+    let never = page(&snapshot);
+    assert!(!never.contains("curfew_ups_reading_age_seconds"), "{never}");
+}
+
+#[test]
+fn a_host_that_was_never_heard_has_no_phase() {
+    let mut snapshot = snapshot();
+    let host = snapshot.status.hosts.get_mut(&HostName::from("k8s-1")).unwrap();
+    host.phase = None;
+    host.presence = Presence::Unknown;
+    let page = page(&snapshot);
+    assert!(!page.contains("curfew_phase{host=\"k8s-1\""), "{page}");
+    assert!(page.contains("curfew_peer_up{peer=\"k8s-1\"} 0"), "{page}");
+    assert!(page.contains("curfew_host_presence{host=\"k8s-1\",presence=\"unknown\"} 1"), "{page}");
+}
+
+#[test]
+fn hostile_text_cannot_break_the_page() {
+    let mut snapshot = snapshot();
+    let rubbish = "a\"b\\c\n\nup 1\n# TYPE up counter";
+    snapshot.ups_variables.insert("device.serial".to_owned(), rubbish.to_owned());
+    snapshot.ups_variables.insert("ups.status".to_owned(), "OL O\"B".to_owned());
+    snapshot.ups_variables.insert("a b\n# x{".to_owned(), "1".to_owned());
+    snapshot.extra.push(Check::pass("odd\"\ncheck", "fine"));
+    let page = page(&snapshot);
+    assert!(!page.contains("\nup 1"), "{page}");
+    promtool(&page, "network_ups_tools_");
+}
+
+/// Runs `promtool check metrics` on the page; findings about names with `inherited` do not count.
+fn promtool(page: &str, inherited: &str) {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool can be run: apt-get install --no-install-recommends prometheus");
+    promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8(text).unwrap();
+    let findings: Vec<_> = text.lines().filter(|line| !line.starts_with(inherited)).collect();
+    assert!(findings.is_empty(), "promtool: {findings:#?}\n{page}");
+    // 3 is for findings alone, 1 for a page that cannot be parsed.
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{text}");
+}
+
+#[test]
+fn promtool_has_nothing_against_our_own_metrics() {
+    let (snapshot, counters) = busy();
+    promtool(&render(&snapshot, &counters), "network_ups_tools_");
+}
+
+#[test]
+fn the_page_the_list_and_the_docs_agree() {
+    let (snapshot, counters) = busy();
+    let page = render(&snapshot, &counters);
+    let docs = include_str!("../../../docs/metrics.md");
+    for family in FAMILIES {
+        let Family { name, kind, labels, help } = family;
+        assert!(page.contains(&format!("# HELP {name} {help}\n")), "{name} in\n{page}");
+        assert!(page.contains(&format!("# TYPE {name} {}\n", kind.as_str())), "{name} in\n{page}");
+        let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let row = format!("| `{name}` | {} | {} | {help} |", kind.as_str(), labels.join(" "));
+        assert!(docs.contains(&row), "docs/metrics.md lacks the row\n{row}");
+    }
+    let listed: BTreeSet<_> = FAMILIES.iter().map(|family| family.name).collect();
+    let shown = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    for name in shown {
+        assert!(listed.contains(name) || name.starts_with(NUT_PREFIX), "{name} is not listed");
+    }
+    let documented = docs.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    for name in documented.filter(|name| name.starts_with("curfew_")) {
+        assert!(listed.contains(name), "{name} is documented and not there");
+    }
+}
+
+#[test]
+fn one_page_costs() {
+    let (snapshot, counters) = busy();
+    let cpu = || Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).unwrap());
+    let mut page = render(&snapshot, &counters);
+    let (started, cpu_before) = (now(), cpu());
+    for _ in 0..100 {
+        page = render(&snapshot, &counters);
+    }
+    let (wall, cpu) = (started.elapsed() / 100, cpu().saturating_sub(cpu_before) / 100);
+    println!("a page of {} bytes: {wall:?}, {cpu:?} of the CPU", page.len());
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures the real time of a computation")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,59 @@
+//! What the app publishes about this host, for everybody who only looks.
+//!
+//! The event loop sends a new one at every beat; whoever shows something takes the latest and asks
+//! the loop for nothing, so that no scrape can ever hold a shutdown up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use curfew_coordinator::{Status, Time};
+use tokio::time::Instant;
+
+use crate::health::Check;
+use crate::journal;
+
+/// This host as it was at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What the coordinator says.
+    pub status: Status,
+    /// The moment, on the boot clock.
+    pub at: Time,
+    /// The same moment, by which the ages of what is shown grow on.
+    pub taken: Instant,
+    /// How long the agent had been running.
+    pub running_for: Duration,
+    /// The age below which a reading of the UPS is fresh.
+    pub fresh: Duration,
+    /// The variables of the last reading, as `upsd` gave them.
+    pub ups_variables: BTreeMap<String, String>,
+    /// How the journal fares.
+    pub journal: journal::Report,
+    /// Checks that the agent makes itself, such as those of certificates.
+    pub extra: Vec<Check>,
+}
+
+impl Snapshot {
+    /// Returns how old it is.
+    pub fn age(&self) -> Duration {
+        self.taken.elapsed()
+    }
+
+    /// Returns how old the last reading of the UPS is by now, if there ever was one.
+    pub fn reading_age(&self) -> Option<Duration> {
+        self.status.ups.age.map(|age| age.saturating_add(self.age()))
+    }
+
+    /// Returns whether the last reading of the UPS is fresh now.
+    pub fn has_fresh_reading(&self) -> bool {
+        self.reading_age().is_some_and(|age| age < self.fresh)
+    }
+
+    /// Returns whether the event loop has published nothing for too long.
+    pub fn is_stale(&self) -> bool {
+        self.age() >= STALE_AFTER
+    }
+}
+
+/// Ten beats: the loop waits for nothing longer than a journal write, which has one second.
+pub const STALE_AFTER: Duration = Duration::from_secs(10);
