@@ -8,6 +8,7 @@ pub mod journal;
 pub mod metrics;
 pub mod mounts;
 pub mod network;
+pub mod peer;
 pub mod pki;
 pub mod power;
 pub mod ready;

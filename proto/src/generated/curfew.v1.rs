@@ -120,35 +120,29 @@ pub struct State {
     /// The highest number heard of.
     #[prost(uint64, tag = "12")]
     pub highest: u64,
-    /// The hosts that somebody must still wake.
+    /// The hosts that somebody must still wake, or that are off by intent.
     #[prost(btree_map = "string, message", tag = "13")]
     pub owed: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
-        LastBoot,
-    >,
-    /// The hosts that are off by intent.
-    #[prost(btree_map = "string, message", tag = "14")]
-    pub off_by_intent: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        LastBoot,
+        Owed,
     >,
     /// What it last heard of every other host, itself.
-    #[prost(btree_map = "string, message", tag = "15")]
+    #[prost(btree_map = "string, message", tag = "14")]
     pub heard: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         HeardOf,
     >,
     /// The hosts of which it has NFS mounts; absent if it cannot tell.
-    #[prost(message, optional, tag = "16")]
+    #[prost(message, optional, tag = "15")]
     pub mounts: ::core::option::Option<HostSet>,
     /// The stop times that it has measured or heard of.
-    #[prost(btree_map = "string, message", tag = "17")]
+    #[prost(btree_map = "string, message", tag = "16")]
     pub stop_times: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         StopTimes,
     >,
     /// Its wall clock, in seconds since 1970.
-    #[prost(uint64, optional, tag = "18")]
+    #[prost(uint64, optional, tag = "17")]
     pub date: ::core::option::Option<u64>,
 }
 /// One run of an agent.
@@ -168,12 +162,18 @@ pub struct HostSet {
     #[prost(string, repeated, tag = "1")]
     pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// The boot in which a host was last heard.
+/// A host that is not, or may not be, running.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LastBoot {
-    /// Absent if it never was.
+pub struct Owed {
+    /// The boot in which it was last heard; absent if it never was.
     #[prost(string, optional, tag = "1")]
     pub boot: ::core::option::Option<::prost::alloc::string::String>,
+    /// The shutdown by which it became owed, or the highest one known then.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    /// What is owed to it.
+    #[prost(enumeration = "Debt", tag = "3")]
+    pub debt: i32,
 }
 /// A reading of the UPS.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -382,6 +382,43 @@ impl Phase {
             "PHASE_STOPPING" => Some(Self::Stopping),
             "PHASE_HALTING" => Some(Self::Halting),
             "PHASE_HOLDING" => Some(Self::Holding),
+            _ => None,
+        }
+    }
+}
+/// What is owed to a host, in rising rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Debt {
+    /// Never sent.
+    Unspecified = 0,
+    /// Somebody must still wake it.
+    Due = 1,
+    /// It got packets for its full time while off, and that was reported.
+    GivenUp = 2,
+    /// Nothing: it is off by intent.
+    Intended = 3,
+}
+impl Debt {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DEBT_UNSPECIFIED",
+            Self::Due => "DEBT_DUE",
+            Self::GivenUp => "DEBT_GIVEN_UP",
+            Self::Intended => "DEBT_INTENDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DEBT_UNSPECIFIED" => Some(Self::Unspecified),
+            "DEBT_DUE" => Some(Self::Due),
+            "DEBT_GIVEN_UP" => Some(Self::GivenUp),
+            "DEBT_INTENDED" => Some(Self::Intended),
             _ => None,
         }
     }
