@@ -4,6 +4,9 @@
 //! (each message counts) or the one over which we tell it (each acknowledgement counts). It closes
 //! at once when the last of them ends, or when both have been silent for [`SILENCE`].
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
