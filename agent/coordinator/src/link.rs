@@ -18,11 +18,13 @@ impl LinkWatch {
         } else {
             self.carrier_since = None;
         }
-        if link.heard_frame == Some(true) {
-            self.frame_at = Some(now);
-        }
         if link.heard_gateway == Some(true) {
             self.gateway_at = Some(now);
+        }
+        // The gateway is another sender too: behind it an owner that is the first to come back
+        // would otherwise have nobody to prove its link by.
+        if link.heard_frame == Some(true) || link.heard_gateway == Some(true) {
+            self.frame_at = Some(now);
         }
     }
 
@@ -88,6 +90,13 @@ mod tests {
         assert!(!works(&watch, at(54)));
         watch.on_seen(at(55), quiet);
         assert!(works(&watch, at(55)));
+    }
+
+    #[test]
+    fn a_gateway_that_answers_is_another_sender() {
+        let mut watch = LinkWatch::default();
+        watch.on_seen(at(100), Link { heard_frame: Some(false), ..ALL });
+        assert!(works(&watch, at(103)));
     }
 
     #[test]

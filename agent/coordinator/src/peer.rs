@@ -133,6 +133,12 @@ impl Peer {
         }
     }
 
+    /// Returns whether nothing was heard of the host for `span`, by whatever way, though that may
+    /// prove nothing.
+    pub(crate) fn is_quiet_for(&self, now: Time, span: Duration, settings: &Settings) -> bool {
+        self.quiet_since(now, settings).is_some_and(|since| now.since(since) >= span)
+    }
+
     /// Returns since when the host is silent, where that is known.
     fn silence_began(&self, settings: &Settings) -> Option<Time> {
         let quiet = self.heard_at.max(self.known_at).max(self.leaving_since);

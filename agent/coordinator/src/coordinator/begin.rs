@@ -29,7 +29,7 @@ pub(super) struct Calling {
 
 impl Coordinator {
     /// Returns the phase of this host.
-    pub(super) fn phase(&self) -> Phase {
+    pub fn phase(&self) -> Phase {
         match (&self.begun, &self.shutdown) {
             (Some(begun), _) if begun.is_held => Phase::Holding,
             (Some(_), _) if self.is_halting => Phase::Halting,

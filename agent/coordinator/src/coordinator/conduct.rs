@@ -176,9 +176,10 @@ impl Coordinator {
                 false
             }
             Line::Unknown => {
-                let seen = self.outage.seen.map(|seen| seen.at);
+                // Only battery starts the wait anew: a peer that reads mains takes nothing back.
+                let seen = self.outage.seen.filter(|seen| seen.line == Line::Battery);
                 let Some(conduct) = &self.conduct else { return false };
-                let since = seen.map_or(conduct.dark_since, |at| at.max(conduct.dark_since));
+                let since = seen.map_or(conduct.dark_since, |it| it.at.max(conduct.dark_since));
                 if self.now.since(since) < wait {
                     return false;
                 }
@@ -267,12 +268,15 @@ impl Coordinator {
         let is_off = self.seems_off(host);
         waking.was_off |= is_off;
         let target = self.wake_target(host);
-        if is_off && let Some(target) = &target {
-            self.send_packet(host, &mut waking, target.clone());
+        if let Some(target) = target.clone().filter(|_| self.is_quiet(host)) {
+            if is_off {
+                waking.packets_since.get_or_insert(self.now);
+            }
+            self.send_packet(host, &mut waking, target);
         }
         let timeout = self.settings().wake_timeout;
         if waking.outcome.is_none() && self.now.since(turn_at) >= timeout {
-            let why = match (target.is_some(), waking.was_off) {
+            let why = match (target.is_some(), waking.last_packet.is_some()) {
                 (false, _) => PassReason::NoMac,
                 (true, true) => PassReason::NotReady,
                 (true, false) => PassReason::NotOff,
@@ -289,7 +293,6 @@ impl Coordinator {
 
     fn send_packet(&mut self, host: &HostName, waking: &mut Waking, target: WakeTarget) {
         let every = self.settings().wake_every;
-        waking.packets_since.get_or_insert(self.now);
         if waking.last_packet.is_some_and(|at| self.now.since(at) < every) {
             return;
         }
@@ -371,8 +374,18 @@ impl Coordinator {
         }
     }
 
-    /// Returns whether packets to `host` make sense: it is off, or silent for as long as nobody
-    /// who runs would be.
+    /// Returns whether packets to `host` make sense: nothing is heard of it. Whether it is off may
+    /// be impossible to prove, and a packet to a host that runs does no harm.
+    fn is_quiet(&self, host: &HostName) -> bool {
+        let settings = self.settings();
+        let span = settings.built_in.off_silence;
+        let is_quiet =
+            self.peers.get(host).is_none_or(|peer| peer.is_quiet_for(self.now, span, settings));
+        is_quiet && self.now.since(self.started_at) >= span
+    }
+
+    /// Returns whether `host` is off, or silent for as long as nobody who runs would be: only then
+    /// its packets count.
     fn seems_off(&self, host: &HostName) -> bool {
         let Some(peer) = self.peers.get(host) else { return false };
         if peer.off_since.is_some() {

@@ -31,6 +31,11 @@ impl Coordinator {
         }
     }
 
+    /// Returns the highest number that has ended.
+    pub fn ended(&self) -> u64 {
+        self.ended
+    }
+
     /// Returns the triggers that hold at this moment, whether or not long enough.
     pub fn triggers(&self) -> BTreeSet<Trigger> {
         self.triggers_standing().collect()

@@ -1,0 +1,15 @@
+//! Scenarios: three real coordinators on virtual time, one test for each sentence of the design
+//! that says what happens.
+//!
+//! `world` holds the mains, the battery, the machines and the network; everything else is stories.
+//! A story that fails prints its timeline.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a story that goes wrong ends in a panic and shows what happened"
+)]
+
+mod cycle;
+mod world;

@@ -1,0 +1,120 @@
+//! A machine: its power, its boots, its agent and the journal that survives both.
+
+use curfew_coordinator::{BootId, Coordinator, End, HostName, Saved, Session, Time, Watch};
+
+/// Whether a machine runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Power {
+    Off,
+    Booting,
+    Running,
+}
+
+/// One machine. Spans are in milliseconds.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) name: HostName,
+    pub(crate) power: Power,
+    /// Counts the boots, and so names them.
+    pub(crate) boots: u32,
+    pub(crate) booted_at: u64,
+    pub(crate) agent: Option<Coordinator>,
+    /// Counts the runs of the agent.
+    pub(crate) runs: u64,
+    pub(crate) watch: Watch,
+    pub(crate) journal: Option<Saved>,
+    pub(crate) is_journal_lost: bool,
+    /// Records cannot be made durable.
+    pub(crate) disk_fails: bool,
+    /// The stop that runs in this boot.
+    pub(crate) stopping: Option<End>,
+    pub(crate) is_held: bool,
+    /// It truly has the owner's exports mounted.
+    pub(crate) has_mounts: bool,
+
+    /// From the accepted call until the power is off.
+    pub(crate) stops_in: u64,
+    pub(crate) boots_in: u64,
+    pub(crate) holds_in: u64,
+    /// From the boot until it serves.
+    pub(crate) serves_in: u64,
+    /// "After power loss: on".
+    pub(crate) has_firmware_on: bool,
+    /// It answers magic packets.
+    pub(crate) can_wake: bool,
+    /// `upsd` can be reached from here.
+    pub(crate) sees_upsd: bool,
+    /// A stop call fails.
+    pub(crate) refuses_stop: bool,
+    /// The agent is killed after it saved that it is about to call, and before it calls.
+    pub(crate) dies_before_call: bool,
+    /// Its network card answers ARP even when it is off.
+    pub(crate) answers_arp_when_off: bool,
+}
+
+impl Machine {
+    /// Makes a machine that has been running since `booted_at`.
+    pub(crate) fn new(name: HostName, booted_at: u64) -> Self {
+        Self {
+            name,
+            power: Power::Running,
+            boots: 1,
+            booted_at,
+            agent: None,
+            runs: 0,
+            watch: Watch::default(),
+            journal: None,
+            is_journal_lost: false,
+            disk_fails: false,
+            stopping: None,
+            is_held: false,
+            has_mounts: true,
+            stops_in: 40_000,
+            boots_in: 45_000,
+            holds_in: 8_000,
+            serves_in: 20_000,
+            has_firmware_on: true,
+            can_wake: true,
+            sees_upsd: true,
+            refuses_stop: false,
+            dies_before_call: false,
+            answers_arp_when_off: false,
+        }
+    }
+
+    pub(crate) fn runs(&self) -> bool {
+        self.power == Power::Running
+    }
+
+    /// Returns whether its services answer.
+    pub(crate) fn serves(&self, now: u64) -> bool {
+        self.runs() && self.stopping.is_none() && now >= self.booted_at + self.serves_in
+    }
+
+    /// Returns whether `upsd` runs on it, if it is the owner: the hold keeps it.
+    pub(crate) fn runs_upsd(&self) -> bool {
+        self.runs() && self.stopping.is_none_or(|end| end == End::Hold)
+    }
+
+    pub(crate) fn boot(&self) -> BootId {
+        BootId::from(format!("{}-boot-{}", self.name, self.boots))
+    }
+
+    pub(crate) fn session(&self) -> Session {
+        Session { boot: self.boot(), start: self.runs }
+    }
+
+    /// Returns the boot clock.
+    pub(crate) fn clock(&self, now: u64) -> Time {
+        Time::from_millis(now - self.booted_at)
+    }
+
+    /// Takes the power away.
+    pub(crate) fn go_off(&mut self) {
+        self.power = Power::Off;
+        self.agent = None;
+        self.stopping = None;
+        self.is_held = false;
+        self.has_mounts = false;
+    }
+}

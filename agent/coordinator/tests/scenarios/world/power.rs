@@ -1,0 +1,168 @@
+//! How machines stop, hold, boot and lose their power, and how the mains come and go.
+
+use curfew_coordinator::{Call, End, Event, HostName};
+
+use super::{Fact, Happening, Machine, Power, World};
+
+/// What becomes of a machine in one boot.
+#[derive(Debug)]
+pub(super) enum Change {
+    Accepts,
+    Refuses,
+    Halts,
+    EndsAgent,
+    Unmounts,
+    Ends,
+    Holds,
+    Boots,
+    StartsAgent,
+}
+
+/// From the boot until the agent starts.
+const AGENT_AFTER: u64 = 3_000;
+/// The OS takes a call.
+const ACCEPTS_AFTER: u64 = 20;
+/// From the signal to the agent until its end.
+const AGENT_ENDS_AFTER: u64 = 300;
+
+impl World {
+    pub(crate) fn mains_fail(&mut self) {
+        self.ups.mains = false;
+        self.battery_since = Some(self.now);
+        self.note(&self.cluster.ups.owner.clone(), Fact::MainsFailed);
+    }
+
+    /// The mains return: machines that had lost their power boot by their firmware.
+    pub(crate) fn mains_return(&mut self) {
+        self.ups.mains = true;
+        self.battery_since = None;
+        self.note(&self.cluster.ups.owner.clone(), Fact::MainsReturned);
+        if self.ups.output {
+            return;
+        }
+        self.ups.output = true;
+        for host in self.names() {
+            if self.machine(host.as_str()).has_firmware_on {
+                self.boot(host.as_str());
+            }
+        }
+    }
+
+    /// Switches a machine on, if it is off.
+    pub(crate) fn boot(&mut self, host: &str) {
+        let machine = self.machine_mut(host);
+        if machine.power != Power::Off {
+            return;
+        }
+        machine.power = Power::Booting;
+        machine.boots += 1;
+        let after = machine.boots_in;
+        self.change_after(&HostName::from(host), after, Change::Boots);
+    }
+
+    /// Pulls the plug of a machine.
+    pub(crate) fn crash(&mut self, host: &str) {
+        self.machine_mut(host).go_off();
+        self.note(&HostName::from(host), Fact::Off);
+    }
+
+    pub(super) fn lose_output(&mut self) {
+        self.note(&self.cluster.ups.owner.clone(), Fact::OutputOff);
+        for host in self.names() {
+            if self.machine(host.as_str()).power != Power::Off {
+                self.crash(host.as_str());
+            }
+        }
+    }
+
+    pub(super) fn hear_packet(&mut self, host: &HostName) {
+        if self.ups.output && self.machine(host.as_str()).can_wake {
+            self.boot(host.as_str());
+        }
+    }
+
+    pub(super) fn call_stop(&mut self, host: &HostName, call: Call) {
+        let ask_first = call.ask_first;
+        let end = call.end;
+        self.note(host, Fact::StopCalled(call));
+        let machine = self.machine_mut(host.as_str());
+        if machine.refuses_stop {
+            return self.change_after(host, ACCEPTS_AFTER, Change::Refuses);
+        }
+        let runs = machine.stopping.is_some();
+        self.check(!runs || ask_first, "a stop was called while one runs");
+        self.change_after(host, ACCEPTS_AFTER, Change::Accepts);
+        if runs {
+            return;
+        }
+        let Machine { stops_in, holds_in, .. } = *self.machine(host.as_str());
+        self.machine_mut(host.as_str()).stopping = Some(end);
+        if end == End::Hold {
+            return self.change_after(host, holds_in, Change::Holds);
+        }
+        self.change_after(host, stops_in / 2, Change::Halts);
+        self.change_after(host, stops_in / 2 + AGENT_ENDS_AFTER, Change::EndsAgent);
+        self.change_after(host, stops_in * 3 / 4, Change::Unmounts);
+        self.change_after(host, stops_in, Change::Ends);
+    }
+
+    pub(super) fn reboot(&mut self, host: &HostName) {
+        self.note(host, Fact::Rebooted);
+        self.machine_mut(host.as_str()).go_off();
+        self.boot(host.as_str());
+    }
+
+    fn change_after(&mut self, host: &HostName, span: u64, what: Change) {
+        let boot = self.machine(host.as_str()).boots;
+        self.after(span, Happening::Machine { host: host.clone(), boot, what });
+    }
+
+    pub(super) fn change(&mut self, host: &HostName, what: Change) {
+        let now = self.now;
+        let machine = self.machine_mut(host.as_str());
+        match what {
+            Change::Boots => {
+                machine.power = Power::Running;
+                machine.booted_at = now;
+                machine.has_mounts = true;
+                self.note(host, Fact::Booted);
+                return self.change_after(host, AGENT_AFTER, Change::StartsAgent);
+            }
+            _ if !machine.runs() => return,
+            Change::StartsAgent => return self.start_agent(host.as_str()),
+            Change::EndsAgent => {
+                machine.agent = None;
+                return self.close_sessions(host);
+            }
+            Change::Unmounts => machine.has_mounts = false,
+            Change::Ends => self.end(host),
+            Change::Accepts => self.tell(host, Event::StopAccepted),
+            Change::Refuses => self.tell(host, Event::StopFailed("refused".to_owned())),
+            Change::Halts => self.tell(host, Event::HaltSeen),
+            Change::Holds => {
+                machine.is_held = true;
+                let took = std::time::Duration::from_millis(machine.holds_in);
+                self.note(host, Fact::Held);
+                self.tell(host, Event::HoldEntered(took));
+            }
+        }
+    }
+
+    /// The end of a machine's stop; the late hook of an owner that cuts reads the UPS first.
+    fn end(&mut self, host: &HostName) {
+        let is_cut = self.machine(host.as_str()).stopping == Some(End::Cut);
+        if is_cut && self.ups.mains {
+            return self.reboot(host);
+        }
+        self.machine_mut(host.as_str()).go_off();
+        self.note(host, Fact::Off);
+        if is_cut {
+            let all_off = self.machines.values().all(|machine| machine.power == Power::Off);
+            let margin = self.cluster.settings.cut_margin.as_millis();
+            let is_empty = u128::from(self.ups.left) < margin;
+            self.check(all_off || is_empty, "the UPS was cut while a fed host ran");
+            self.ups.output = false;
+            self.lose_output();
+        }
+    }
+}
