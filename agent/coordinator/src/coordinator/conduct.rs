@@ -56,11 +56,13 @@ impl Coordinator {
             self.restart_turns();
             return;
         }
-        if !self.pass_gates() {
-            return;
-        }
+        let may_send = self.pass_gates();
         for host in self.plan_for_recovery().start_order() {
-            self.bring_up(&host);
+            if may_send {
+                self.bring_up(&host);
+            } else {
+                self.notice(&host);
+            }
         }
         self.end_if_whole();
     }
@@ -253,6 +255,16 @@ impl Coordinator {
         }
     }
 
+    /// Takes note of a host that has come by itself: the gates hold back packets, and where nobody
+    /// needs one, recovery ends without them.
+    fn notice(&mut self, host: &HostName) {
+        let Some(waking) = self.conduct.as_ref().and_then(|it| it.hosts.get(host)) else { return };
+        let waking = waking.clone();
+        if waking.outcome.is_none() && (*host == self.me || self.is_ready(host)) {
+            self.conclude_waking(host, waking, None);
+        }
+    }
+
     /// Does what is due for one host, if recovery has come to it.
     fn bring_up(&mut self, host: &HostName) {
         let Some(waking) = self.conduct.as_ref().and_then(|it| it.hosts.get(host)) else { return };
@@ -357,10 +369,13 @@ impl Coordinator {
     pub(super) fn is_ready(&self, host: &HostName) -> bool {
         let Some(peer) = self.peers.get(host) else { return false };
         let is_leaving = peer.phase.is_some_and(Phase::has_begun) && peer.off_since.is_none();
+        let is_connected = peer.is_connected(self.now, self.settings());
+        if is_connected && peer.phase == Some(Phase::Waiting) {
+            // It has not heard of the turn, and may begin at this very moment.
+            return false;
+        }
         match self.ready_by(host) {
-            ReadyBy::Agent => {
-                peer.is_connected(self.now, self.settings()) && peer.phase == Some(Phase::Up)
-            }
+            ReadyBy::Agent => is_connected && peer.phase == Some(Phase::Up),
             ReadyBy::Probe(_) | ReadyBy::Exports(_) => {
                 let waking = self.conduct.as_ref().and_then(|it| it.hosts.get(host));
                 waking.is_some_and(|waking| waking.has_answered && (!is_leaving || waking.was_off))

@@ -91,9 +91,7 @@ impl World {
                 return false;
             }
             let status = agent.status();
-            status.shutdown.is_none()
-                && status.owed.is_empty()
-                && !status.is_conducting
+            status.shutdown.is_none() && status.owed.is_empty() && !status.is_conducting
         })
     }
 
