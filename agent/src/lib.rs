@@ -1,5 +1,7 @@
 //! The Curfew agent: drivers around the coordinator.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod cluster_file;
 pub mod health;

@@ -150,6 +150,12 @@ impl From<[u8; 6]> for Mac {
     }
 }
 
+impl From<Mac> for [u8; 6] {
+    fn from(mac: Mac) -> Self {
+        mac.0
+    }
+}
+
 impl FromStr for Mac {
     type Err = MacError;
 

@@ -1,0 +1,266 @@
+//! The daemon: builds the drivers around the coordinator, runs them, and ends them.
+//!
+//! Building may fail and says why; running may not: whatever a driver meets leaves the agent
+//! running, degraded, and saying so. Only the keeper, which owns the coordinator, is essential.
+//!
+//! ```text
+//!   ups ─┐                                       ┌─► power      (calls to the OS, one at a time)
+//!   peers ┤ Input   ┌────────┐  Step: saved ─► journal, then actions
+//!   network ├──────► │ keeper │ ────────────────┼─► wake, watch (whom to look at)
+//!   probes ┤         └────────┘                 ├─► peers      (the state to tell)
+//!   signals┘                                    └─► snapshot   (HTTP, health, metrics)
+//! ```
+
+mod describe;
+mod eyes;
+mod keeper;
+mod outlet;
+mod peering;
+mod show;
+mod translate;
+mod ups;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use curfew_coordinator::{BootId, BuiltIn, Coordinator, HostName, Session, Start, Time};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use self::keeper::{Input, Keeper};
+use self::outlet::Outlets;
+use crate::cluster_file::{ClusterFile, Host, System};
+use crate::journal::{Journal, Opened};
+use crate::metrics::Counters;
+use crate::snapshot::Snapshot;
+use crate::task::Supervisor;
+use crate::{clock, http};
+
+/// What `curfew run` is told.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The cluster file.
+    pub cluster: PathBuf,
+    /// The name of this host; none takes the machine's own.
+    pub host: Option<String>,
+    /// The state directory.
+    pub state: PathBuf,
+    /// The directory with the certificates.
+    pub pki: PathBuf,
+}
+
+/// How many facts wait for the keeper before their drivers wait, too: a second of everything that
+/// a hundred hosts say, since a journal write may take that long.
+const INPUT_QUEUE_LEN: usize = 256;
+
+/// How long drivers get to end: systemd and Talos kill at 10 s, and nothing here needs one.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+
+/// Runs the agent until it is told to end.
+///
+/// # Errors
+///
+/// The cluster file cannot be used, the state directory belongs to another agent, or the keeper
+/// failed; a bad cluster file can be told by [`crate::cluster_file::ClusterFileError`].
+pub async fn run(options: RunOptions) -> anyhow::Result<()> {
+    let (file, findings) = ClusterFile::load(&options.cluster)?;
+    for finding in &findings {
+        warn!("{}: {finding}", options.cluster.display());
+    }
+    let name = host_name(&options)?;
+    let me = file.host(&name)?.clone();
+    let (journal, opened) = Journal::open(&options.state).await?;
+    report_opened(&opened);
+    let boot = boot_id(&me, &options.state)?;
+    let session = Session { boot: BootId::from(boot), start: opened.start };
+    info!(host = %me.name, %session, file = %file.hash, "curfew {}", VERSION);
+
+    let start = Start {
+        cluster: translate::cluster(&file)?,
+        me: HostName::from(me.name.as_str()),
+        session: session.clone(),
+        version: VERSION.to_owned(),
+        saved: opened.saved.clone(),
+        is_journal_lost: opened.is_lost,
+    };
+    let (coordinator, first) = Coordinator::recover(start, boot_time());
+    let cancel = CancellationToken::new();
+    let mut supervisor = Supervisor::new(cancel.clone());
+    let (inputs, queue) = mpsc::channel(INPUT_QUEUE_LEN);
+    let agent = Agent { file, me, options, session };
+    let showing = Showing {
+        snapshot: show::first(&coordinator, boot_time(), agent.fresh()),
+        counters: Arc::new(Counters::new()),
+        journal: journal.reports(),
+    };
+    let outlets = agent.spawn_drivers(&mut supervisor, &inputs, showing);
+    let keeper = Keeper::new(coordinator, journal, queue, outlets);
+    supervisor.essential("keeper", |cancel| keeper.run(first, opened.failure, cancel));
+
+    let ended = tokio::select! {
+        ended = supervisor.ended() => Some(ended),
+        () = ended_by_signal(&inputs) => None,
+    };
+    let stuck = supervisor.stop(STOP_LIMIT).await;
+    if !stuck.is_empty() {
+        warn!(tasks = ?stuck, "tasks did not end in time and were aborted");
+    }
+    match ended {
+        None => Ok(()),
+        Some(ended) if matches!(ended.how, crate::task::Ending::Finished) => Ok(()),
+        Some(ended) => anyhow::bail!("the task {} ended: {:?}", ended.task, ended.how),
+    }
+}
+
+/// What all drivers are built from.
+struct Agent {
+    file: ClusterFile,
+    me: Host,
+    options: RunOptions,
+    session: Session,
+}
+
+impl Agent {
+    fn spawn_drivers(
+        &self,
+        supervisor: &mut Supervisor,
+        inputs: &mpsc::Sender<Input>,
+        showing: Showing,
+    ) -> Outlets {
+        let Showing { snapshot, counters, journal } = showing;
+        let (snapshots, shown) = watch::channel(Arc::new(snapshot));
+        let (variables, latest) = watch::channel(ups::Latest::default());
+        let peers = peering::spawn(self, supervisor, inputs, &counters);
+        ups::spawn(self, supervisor, inputs, variables);
+        let gaze = eyes::spawn(self, supervisor, inputs);
+        let calls = outlet::spawn_power(self, supervisor, inputs, latest.clone());
+        self.spawn_http(supervisor, shown, &counters);
+        Outlets {
+            file: self.file.clone(),
+            me: self.me.clone(),
+            boot: self.session.boot.clone(),
+            told: peers.state,
+            peers: peers.status,
+            gaze,
+            calls,
+            ups: latest,
+            snapshots,
+            restarts: supervisor.restarts(),
+            counters,
+            journal,
+            started_at: Instant::now(),
+            fresh: self.fresh(),
+            published_at: None,
+        }
+    }
+}
+
+impl Agent {
+    /// Returns the age below which a reading is fresh.
+    fn fresh(&self) -> Duration {
+        BuiltIn::scaled(self.file.time_factor).fresh
+    }
+
+    fn spawn_http(
+        &self,
+        supervisor: &mut Supervisor,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        counters: &Arc<Counters>,
+    ) {
+        let address = self.me.network.http_listen();
+        let names: BTreeSet<String> = self.file.hosts.iter().map(|it| it.name.clone()).collect();
+        let counters = Arc::clone(counters);
+        supervisor.driver("http", move |cancel| {
+            let site = http::Site {
+                snapshots: snapshots.clone(),
+                counters: Arc::clone(&counters),
+                names: names.clone(),
+            };
+            async move {
+                let limits = http::Limits::default();
+                http::Server::bind(address, site, limits).await?.run(cancel).await
+            }
+        });
+    }
+}
+
+/// What those who look are shown.
+struct Showing {
+    snapshot: Snapshot,
+    counters: Arc<Counters>,
+    journal: watch::Receiver<crate::journal::Report>,
+}
+
+/// The version of this agent.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Returns the present moment of the boot clock.
+fn boot_time() -> Time {
+    Time::from_millis(clock::boot_ms())
+}
+
+fn host_name(options: &RunOptions) -> anyhow::Result<String> {
+    if let Some(name) = &options.host {
+        return Ok(name.clone());
+    }
+    let name = nix::unistd::gethostname()
+        .context("this machine does not know its name: start with --host NAME")?;
+    let name = name.to_string_lossy().into_owned();
+    // Debian's installer may write the whole domain name where the file has the short one.
+    Ok(name.split('.').next().unwrap_or_default().to_owned())
+}
+
+fn boot_id(me: &Host, state: &std::path::Path) -> anyhow::Result<String> {
+    let id = match me.system {
+        System::Systemd | System::Talos(_) => clock::BootId::Kernel { proc: me.paths.proc.clone() },
+        System::Command(_) | System::DryRun => clock::BootId::Simulated { state: state.to_owned() },
+    };
+    match id.read() {
+        Ok(id) => Ok(id),
+        // A simulated boot without a place to stand is that of the machine.
+        Err(failed) if !me.system.is_machine() => {
+            warn!(error = %failed, "the simulated boot id cannot be kept, the machine's is used");
+            Ok(clock::BootId::Kernel { proc: me.paths.proc.clone() }.read()?)
+        }
+        Err(failed) => Err(failed.into()),
+    }
+}
+
+fn report_opened(opened: &Opened) {
+    if let Some(damaged) = &opened.damaged {
+        error!(set_aside = %damaged.path.display(), "{}", damaged.sentence);
+    }
+    if let Some(failure) = &opened.failure {
+        error!("the journal cannot be written, the agent goes on from memory: {failure}");
+    }
+}
+
+/// Waits for SIGTERM or SIGINT; has the keeper say `halting` if a stop runs, and waits until it
+/// has told that.
+async fn ended_by_signal(inputs: &mpsc::Sender<Input>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminated), Ok(mut interrupted)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    let name = tokio::select! {
+        _ = terminated.recv() => "SIGTERM",
+        _ = interrupted.recv() => "SIGINT",
+    };
+    info!(signal = name, "told to end");
+    let (done, told) = tokio::sync::oneshot::channel();
+    let farewell = async {
+        if inputs.send(Input::Ending(done)).await.is_ok() {
+            told.await.unwrap_or_default();
+        }
+    };
+    if tokio::time::timeout(STOP_LIMIT, farewell).await.is_err() {
+        warn!("the last state could not be told in time");
+    }
+}

@@ -1,0 +1,67 @@
+//! Notes and commands as a person reads them.
+
+use curfew_coordinator::{Command, Note};
+use tracing::{info, warn};
+
+/// Logs what happened: one constant message, the data as fields.
+pub(super) fn log(note: &Note) {
+    let data = serde_json::to_string(note).unwrap_or_default();
+    match note {
+        Note::Warned { text } => warn!("{text}"),
+        Note::PhaseChanged { phase } => info!(%phase, "phase changed"),
+        Note::JournalLost => {
+            warn!("the journal was lost: every host of the file is taken for one to be woken");
+        }
+        Note::StopFailed { why, attempt } => warn!(attempt, "the stop call failed: {why}"),
+        Note::Lost { host } => warn!(%host, "the host fell silent without a word"),
+        Note::AskedAbout { host } => warn!(
+            %host,
+            "it is not released and no battery sets a limit: power it off by hand, or call off"
+        ),
+        Note::PassedBy { host, why } => warn!(%host, ?why, "recovery goes on without the host"),
+        Note::BlindHeard { number, by } => warn!(
+            number,
+            %by,
+            "a host that sees no UPS declared alone; this host sees it and does not follow"
+        ),
+        Note::Declared { number, trigger, evidence, time_left, .. } => {
+            warn!(number, %trigger, ?time_left, "shutdown declared: {evidence}");
+        }
+        Note::Recovered { .. }
+        | Note::MainsLost
+        | Note::MainsBack
+        | Note::Latched { .. }
+        | Note::EndedHeard { .. }
+        | Note::Paused
+        | Note::Resumed
+        | Note::Began { .. }
+        | Note::StopAccepted
+        | Note::Released { .. }
+        | Note::Off { .. }
+        | Note::Turned { .. }
+        | Note::Conducting { .. }
+        | Note::GatePassed { .. }
+        | Note::Woken { .. }
+        | Note::Ready { .. }
+        | Note::Ended { .. } => info!(target: "curfew::note", "{data}"),
+    }
+}
+
+/// Says what a command has set going.
+pub(super) fn command(command: &Command) -> String {
+    match command {
+        Command::Shutdown { then_wake: false, .. } => {
+            "the cluster goes down by order and stays down until it is woken".to_owned()
+        }
+        Command::Shutdown { then_wake: true, .. } => {
+            "the cluster goes down by order and is woken when the owner is back".to_owned()
+        }
+        Command::CallOff { .. } => {
+            "no host begins any more; those that have begun are brought back".to_owned()
+        }
+        Command::Wake { hosts, .. } if hosts.is_empty() => {
+            "every host that is off is woken in order".to_owned()
+        }
+        Command::Wake { .. } => "the hosts are woken in order".to_owned(),
+    }
+}

@@ -1,0 +1,178 @@
+//! The keeper: the one task that owns the coordinator and the journal.
+//!
+//! It awaits its inputs and the journal, nothing else. What must be durable is written before any
+//! action leaves; a disk that fails or hangs costs one second, and then the shutdown goes on from
+//! memory, because a host that does not stop in time loses more than a record.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use curfew_coordinator::{Command, Coordinator, Date, Event, Step};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::describe;
+use super::outlet::Outlets;
+use crate::clock;
+use crate::journal::{Entry, Journal};
+
+/// What comes to the keeper.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// A fact for the coordinator.
+    Fact(Event),
+    /// An operator's command, and where to say that it was taken.
+    Command(Command, oneshot::Sender<String>),
+    /// The agent is told to end; answered when the last state was told.
+    Ending(oneshot::Sender<()>),
+}
+
+/// How often the wall clock is read for the record.
+const DATE_EVERY: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// Owns the coordinator.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    coordinator: Coordinator,
+    journal: Journal,
+    inputs: mpsc::Receiver<Input>,
+    outlets: Outlets,
+    has_failed: bool,
+    dated_at: Option<Instant>,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        coordinator: Coordinator,
+        journal: Journal,
+        inputs: mpsc::Receiver<Input>,
+        outlets: Outlets,
+    ) -> Self {
+        Self { coordinator, journal, inputs, outlets, has_failed: false, dated_at: None }
+    }
+
+    /// Runs until cancelled. `first` is the step of the recovery, `failure` what the journal met
+    /// when it was opened.
+    pub(super) async fn run(
+        mut self,
+        first: Step,
+        failure: Option<String>,
+        cancel: CancellationToken,
+    ) -> Result<(), Infallible> {
+        self.carry_out(first).await;
+        if let Some(failure) = failure {
+            self.has_failed = true;
+            self.take(Event::JournalFailed(failure)).await;
+        }
+        loop {
+            let deadline = self.deadline();
+            let input = tokio::select! {
+                () = cancel.cancelled() => break,
+                input = self.inputs.recv() => input,
+                () = sleep_until(deadline) => Some(Input::Fact(Event::TimePassed)),
+            };
+            match input {
+                Some(Input::Fact(event)) => self.take(event).await,
+                Some(Input::Command(command, reply)) => self.obey(command, reply).await,
+                Some(Input::Ending(done)) => {
+                    self.take(Event::HaltSeen).await;
+                    self.outlets.say_farewell().await;
+                    // The one who asked may have run out of patience.
+                    if done.send(()).is_err() {
+                        info!("nobody waited for the last state to be told");
+                    }
+                }
+                None => break,
+            }
+            self.check_journal().await;
+            self.read_date().await;
+            self.outlets.publish(&mut self.coordinator, false);
+        }
+        self.journal.close().await;
+        Ok(())
+    }
+
+    fn deadline(&self) -> Instant {
+        let now = super::boot_time();
+        let at = self.coordinator.next_deadline().unwrap_or(now);
+        Instant::now() + now.until(at)
+    }
+
+    async fn take(&mut self, event: Event) {
+        let step = self.coordinator.handle(super::boot_time(), event);
+        self.carry_out(step).await;
+    }
+
+    async fn obey(&mut self, command: Command, reply: oneshot::Sender<String>) {
+        let answer = describe::command(&command);
+        self.take(Event::Commanded(command)).await;
+        if reply.send(answer).is_err() {
+            info!("the operator has gone before the answer");
+        }
+    }
+
+    /// Carries a step out, and the steps that its outcome leads to.
+    async fn carry_out(&mut self, step: Step) {
+        let mut steps = VecDeque::from([step]);
+        while let Some(step) = steps.pop_front() {
+            if let Some(saved) = step.saved
+                && let Some(event) = self.write(*saved).await
+            {
+                steps.push_back(self.coordinator.handle(super::boot_time(), event));
+            }
+            let at = super::boot_time();
+            let date = Date(u64::try_from(clock::wall_seconds()).unwrap_or_default());
+            for note in step.notes {
+                describe::log(&note);
+                let boot = self.outlets.boot.clone();
+                self.journal.append(Entry { date, at, boot, note });
+            }
+            for action in step.actions {
+                self.outlets.carry_out(&mut self.coordinator, action);
+            }
+        }
+    }
+
+    /// Writes the state; returns the news if the journal's own state has changed by it.
+    async fn write(&mut self, saved: curfew_coordinator::Saved) -> Option<Event> {
+        match self.journal.write(saved).await {
+            Ok(()) if self.has_failed => {
+                self.has_failed = false;
+                info!("the journal is durable again");
+                Some(Event::JournalRecovered)
+            }
+            Ok(()) => None,
+            Err(failure) if self.has_failed => {
+                tracing::debug!(error = %failure, "the journal still fails");
+                None
+            }
+            Err(failure) => {
+                self.has_failed = true;
+                let why = failure.sentence();
+                error!("the journal cannot be written, the agent goes on from memory: {why}");
+                Some(Event::JournalFailed(why))
+            }
+        }
+    }
+
+    /// The writer goes on trying by itself: takes the news when it has come through.
+    async fn check_journal(&mut self) {
+        if self.has_failed && self.journal.reports().borrow().failure.is_none() {
+            self.has_failed = false;
+            info!("the journal is durable again");
+            self.take(Event::JournalRecovered).await;
+        }
+    }
+
+    async fn read_date(&mut self) {
+        if self.dated_at.is_some_and(|at| at.elapsed() < DATE_EVERY) {
+            return;
+        }
+        self.dated_at = Some(Instant::now());
+        if let Ok(seconds) = u64::try_from(clock::wall_seconds()) {
+            self.take(Event::DateRead(Date(seconds))).await;
+        }
+    }
+}

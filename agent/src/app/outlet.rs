@@ -1,0 +1,315 @@
+//! Where the coordinator's actions go: the OS, the network, the peers, those who look.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use curfew_coordinator::{
+    Action, BootId, Call, Cause, Coordinator, End, Event, HostName, WakeTarget,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::Agent;
+use super::eyes::Gaze;
+use super::keeper::Input;
+use super::ups::Latest;
+use crate::clock;
+use crate::cluster_file::{ClusterFile, Host, System};
+use crate::journal;
+use crate::metrics::Counters;
+use crate::peer::{Outgoing, PeersStatus};
+use crate::power::command::Commands;
+use crate::power::{self, CommandPower, Cut, DryRunPower, Outcome, Power, Stopping};
+use crate::snapshot::Snapshot;
+use crate::task::{Restarts, Supervisor};
+use crate::wake::{Target, Waker};
+
+/// Between two state messages.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How long the last state gets to leave: a round trip of a network that is not dead, many times.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// Calls waiting for the OS: one of each kind is the most that can be due at once.
+const CALL_QUEUE_LEN: usize = 4;
+
+/// All outlets.
+#[derive(Debug)]
+pub(super) struct Outlets {
+    pub(super) file: ClusterFile,
+    pub(super) me: Host,
+    pub(super) boot: BootId,
+    pub(super) told: watch::Sender<Option<Arc<Outgoing>>>,
+    pub(super) peers: watch::Receiver<PeersStatus>,
+    pub(super) gaze: Gaze,
+    pub(super) calls: mpsc::Sender<PowerCall>,
+    pub(super) ups: watch::Receiver<Latest>,
+    pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
+    pub(super) restarts: watch::Receiver<Restarts>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) journal: watch::Receiver<journal::Report>,
+    pub(super) started_at: Instant,
+    /// The age below which a reading is fresh.
+    pub(super) fresh: Duration,
+    pub(super) published_at: Option<Instant>,
+}
+
+/// What the power task is asked for.
+#[derive(Debug)]
+pub(super) enum PowerCall {
+    /// To stop, in one of its ways.
+    Stop(Call),
+    /// To reboot out of the hold.
+    Reboot,
+    /// To flush the disks.
+    Sync,
+}
+
+impl Outlets {
+    /// Carries one action out. Never waits.
+    pub(super) fn carry_out(&mut self, coordinator: &mut Coordinator, action: Action) {
+        match action {
+            Action::Tell => self.publish(coordinator, true),
+            Action::Stop(call) => self.call(PowerCall::Stop(call)),
+            Action::Reboot => self.call(PowerCall::Reboot),
+            Action::Sync => self.call(PowerCall::Sync),
+            Action::Wake { host, target } => self.wake(&host, &target),
+            Action::Watch(watch) => self.gaze.turn_to(watch),
+        }
+    }
+
+    /// Tells the peers and shows the state: at once where `must`, else once a beat.
+    pub(super) fn publish(&mut self, coordinator: &mut Coordinator, must: bool) {
+        let beat = BEAT / self.file.time_factor.max(1);
+        // A timer may come a little early.
+        let is_due = self.published_at.is_none_or(|at| at.elapsed() + beat / 10 >= beat);
+        if !must && !is_due {
+            return;
+        }
+        self.published_at = Some(Instant::now());
+        let now = super::boot_time();
+        let message = coordinator.message(now);
+        let outgoing = Outgoing { message, composed_ms: now.as_millis() };
+        self.told.send_replace(Some(Arc::new(outgoing)));
+        let snapshot = super::show::snapshot(self, coordinator, now);
+        self.snapshots.send_replace(Arc::new(snapshot));
+    }
+
+    /// Gives the last state the time to leave.
+    pub(super) async fn say_farewell(&self) {
+        tokio::time::sleep(FAREWELL).await;
+    }
+
+    fn call(&self, call: PowerCall) {
+        if let Err(refused) = self.calls.try_send(call) {
+            // The power task hangs in earlier calls, each of which has a limit of its own; the
+            // coordinator calls again.
+            error!(error = %refused, "the call to the operating system has to wait");
+        }
+    }
+
+    fn wake(&self, host: &HostName, target: &WakeTarget) {
+        let Ok(address) = target.address.parse() else {
+            warn!(%host, address = target.address, "no magic packet: the address is none");
+            return;
+        };
+        let target = Target {
+            mac: target.mac.into(),
+            address,
+            only_to: target.to.as_deref().and_then(|to| to.parse().ok()),
+        };
+        match Waker::new(self.me.network.listen).send(&target) {
+            Ok(sent) => {
+                self.counters.wake_packet(host.as_str());
+                info!(%host, mac = %target.mac, to = ?sent.to, "magic packet sent");
+            }
+            Err(failed) => warn!(%host, error = %failed, "no magic packet left"),
+        }
+    }
+}
+
+/// Spawns the task that calls the OS, one call after the other.
+pub(super) fn spawn_power(
+    agent: &Agent,
+    supervisor: &mut Supervisor,
+    inputs: &mpsc::Sender<Input>,
+    latest: watch::Receiver<Latest>,
+) -> mpsc::Sender<PowerCall> {
+    let (calls, queue) = mpsc::channel(CALL_QUEUE_LEN);
+    let caller = Caller {
+        power: power_of(&agent.me),
+        inputs: inputs.clone(),
+        latest,
+        acting: (agent.me.stop_timeout / 4).min(ACTED_MOST),
+        state: agent.options.state.clone(),
+        last: power::Reason { shutdown: 0, cause: power::Cause::Battery },
+        syncs: JoinSet::new(),
+    };
+    // Not restarted: with it the queue of calls would be gone, and the agent is better off being
+    // restarted as a whole.
+    supervisor.essential("power", |cancel| caller.run(queue, cancel));
+    calls
+}
+
+/// The longest that a dry run acts a stop out.
+const ACTED_MOST: Duration = Duration::from_secs(5);
+
+fn power_of(me: &Host) -> Power {
+    match &me.system {
+        System::Command(system) => {
+            let argv = |argv: &crate::cluster_file::Argv| {
+                let program = argv.program.to_string_lossy().into_owned();
+                let words: Vec<String> =
+                    std::iter::once(program).chain(argv.arguments.iter().cloned()).collect();
+                power::command::Argv::try_from(words)
+            };
+            let optional =
+                |it: &Option<crate::cluster_file::Argv>| it.as_ref().map(argv).transpose();
+            let commands = || -> Result<Commands, power::command::ArgvError> {
+                Ok(Commands {
+                    host: me.name.clone(),
+                    stop: argv(&system.stop)?,
+                    hold: optional(&system.hold)?,
+                    cut: optional(&system.cut)?,
+                    reboot: optional(&system.reboot)?,
+                    stopping: None,
+                    limit: system.timeout,
+                })
+            };
+            match commands() {
+                Ok(commands) => Power::Command(Box::new(CommandPower::new(commands))),
+                Err(refused) => {
+                    error!(error = %refused, "the commands of this host cannot be run");
+                    Power::DryRun(DryRunPower)
+                }
+            }
+        }
+        // The cluster file refuses machines that this version cannot stop.
+        System::DryRun | System::Systemd | System::Talos(_) => Power::DryRun(DryRunPower),
+    }
+}
+
+/// Calls the OS.
+struct Caller {
+    power: Power,
+    inputs: mpsc::Sender<Input>,
+    latest: watch::Receiver<Latest>,
+    /// How long a dry run acts a stop out.
+    acting: Duration,
+    state: std::path::PathBuf,
+    last: power::Reason,
+    /// Nobody waits for these: a disk may hang.
+    syncs: JoinSet<()>,
+}
+
+impl Caller {
+    async fn run(
+        mut self,
+        mut queue: mpsc::Receiver<PowerCall>,
+        cancel: CancellationToken,
+    ) -> Result<(), std::convert::Infallible> {
+        loop {
+            let call = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                call = queue.recv() => call,
+            };
+            match call {
+                Some(PowerCall::Stop(call)) => self.stop(&call).await,
+                Some(PowerCall::Reboot) => self.reboot().await,
+                Some(PowerCall::Sync) => {
+                    self.syncs.spawn_blocking(nix::unistd::sync);
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn stop(&mut self, call: &Call) {
+        self.last = power::Reason {
+            shutdown: call.number,
+            cause: match call.cause {
+                Cause::Battery => power::Cause::Battery,
+                Cause::Order => power::Cause::Order,
+            },
+        };
+        if call.ask_first {
+            match self.power.is_stopping().await {
+                Stopping::Running => {
+                    info!("a stop runs already: it is not called again");
+                    return self.tell(Event::StopAccepted).await;
+                }
+                Stopping::Idle => {}
+                Stopping::Unknown(why) => info!("whether a stop runs is unknown: {why}"),
+            }
+        }
+        let started = Instant::now();
+        let outcome = match call.end {
+            End::Off => self.power.stop(&self.last).await,
+            End::Hold => self.power.hold(&self.last).await,
+            End::Cut => {
+                let method = self.latest.borrow().cut_method.unwrap_or("shutdown.return");
+                let cut = Cut { method: method.to_owned(), earliest: call.cut_after };
+                self.power.cut(&self.last, &cut).await
+            }
+        };
+        match outcome {
+            Outcome::Accepted => self.accepted(call.end, started.elapsed()).await,
+            Outcome::Failed(why) => self.tell(Event::StopFailed(why)).await,
+            Outcome::TimedOut(limit) => {
+                let why = format!("it did not answer within {} s", limit.as_secs());
+                self.tell(Event::StopFailed(why)).await;
+            }
+        }
+    }
+
+    async fn accepted(&mut self, end: End, took: Duration) {
+        match end {
+            End::Hold => self.tell(Event::HoldEntered(took)).await,
+            End::Off | End::Cut => {
+                self.tell(Event::StopAccepted).await;
+                if self.power.is_dry_run() {
+                    self.act_out().await;
+                }
+            }
+        }
+    }
+
+    /// A dry run ends the agent as an operating system would.
+    async fn act_out(&self) {
+        tokio::time::sleep(self.acting).await;
+        self.end_agent();
+    }
+
+    async fn reboot(&mut self) {
+        let outcome = self.power.reboot(&self.last).await;
+        match outcome {
+            Outcome::Accepted if self.power.is_dry_run() => {
+                if let Err(failed) = clock::renew(&self.state) {
+                    error!(error = %failed, "the simulated boot id cannot be renewed");
+                }
+                self.end_agent();
+            }
+            Outcome::Accepted => info!("the machine reboots"),
+            Outcome::Failed(why) => error!("the reboot failed: {why}"),
+            Outcome::TimedOut(limit) => error!(?limit, "the reboot did not answer"),
+        }
+    }
+
+    /// Tells the agent to end, by the way on which a real OS tells it.
+    fn end_agent(&self) {
+        debug_assert!(self.power.is_dry_run(), "a real system ends the agent itself");
+        let told = nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM);
+        if let Err(failed) = told {
+            error!(error = %failed, "the dry run cannot end the agent");
+        }
+    }
+
+    async fn tell(&self, event: Event) {
+        if self.inputs.send(Input::Fact(event)).await.is_err() {
+            info!("the keeper has ended before the outcome of a call");
+        }
+    }
+}

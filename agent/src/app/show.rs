@@ -1,0 +1,130 @@
+//! What is published for those who look: the snapshot, with the checks that only the agent can
+//! make.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use curfew_coordinator::{Coordinator, Time};
+use tokio::time::Instant;
+
+use super::outlet::Outlets;
+use crate::health::Check;
+use crate::journal;
+use crate::snapshot::Snapshot;
+
+/// A certificate that runs out within this time is a warning: two months of weekends.
+const EXPIRY_WARNING: Duration = Duration::from_hours(60 * 24);
+
+/// Returns the snapshot of the moment of the start, before any driver has said a word.
+pub(super) fn first(coordinator: &Coordinator, at: Time, fresh: Duration) -> Snapshot {
+    Snapshot {
+        status: coordinator.status(),
+        at,
+        taken: Instant::now(),
+        running_for: Duration::ZERO,
+        fresh,
+        ups_variables: BTreeMap::new(),
+        journal: journal::Report::default(),
+        extra: Vec::new(),
+    }
+}
+
+/// Returns the snapshot of this moment.
+pub(super) fn snapshot(outlets: &Outlets, coordinator: &Coordinator, at: Time) -> Snapshot {
+    let taken = Instant::now();
+    Snapshot {
+        status: coordinator.status(),
+        at,
+        taken,
+        running_for: taken.duration_since(outlets.started_at),
+        fresh: outlets.fresh,
+        ups_variables: outlets.ups.borrow().variables.clone(),
+        journal: outlets.journal.borrow().clone(),
+        extra: extra(outlets),
+    }
+}
+
+fn extra(outlets: &Outlets) -> Vec<Check> {
+    let mut checks = vec![certificates(outlets), refusals(outlets)];
+    if let Some(problem) = &outlets.ups.borrow().problem {
+        let remedy = "compare [[ups]] in the cluster file with ups.conf and upsd.conf";
+        checks.push(Check::fail("ups-configuration", problem, remedy));
+    }
+    checks.push(password(outlets));
+    checks.push(restarts(outlets));
+    checks
+}
+
+fn certificates(outlets: &Outlets) -> Check {
+    const NAME: &str = "certificates";
+    let status = outlets.peers.borrow();
+    let remedy = "issue it with `curfew pki issue HOST` and copy the three files to --pki";
+    if let Some(problem) = &status.credentials.problem {
+        return Check::fail(NAME, problem, remedy);
+    }
+    let Some(current) = &status.credentials.current else {
+        return Check::fail(NAME, "no certificate is loaded: no peer is talked to", remedy);
+    };
+    let now = std::time::SystemTime::now();
+    let own = current.own.validity;
+    let all = std::iter::once(("this host", own))
+        .chain([("the authority", current.authority)])
+        .chain(status.open.iter().map(|(peer, validity)| (peer.as_str(), *validity)));
+    for (whose, validity) in all {
+        if !validity.contains(now) {
+            let reason =
+                format!("the certificate of {whose} is out of date, or the clock is wrong");
+            return Check::warn(NAME, reason, remedy);
+        }
+        if !validity.contains(now + EXPIRY_WARNING) {
+            return Check::warn(NAME, format!("the certificate of {whose} runs out soon"), remedy);
+        }
+    }
+    Check::pass(NAME, "all are valid")
+}
+
+fn refusals(outlets: &Outlets) -> Check {
+    const NAME: &str = "peer-refusals";
+    let status = outlets.peers.borrow();
+    let Some(refused) = status.refused.first() else {
+        return Check::pass(NAME, "nobody is refused");
+    };
+    let who = refused.peer.as_ref().map_or_else(
+        || refused.address.to_string(),
+        |peer| format!("{peer} ({})", refused.address),
+    );
+    Check::fail(
+        NAME,
+        format!("{who}: {}", refused.refusal),
+        "put that right on the host that is named; the log says more",
+    )
+}
+
+fn password(outlets: &Outlets) -> Check {
+    const NAME: &str = "ups-login";
+    let login = outlets.file.ups.first().filter(|ups| ups.owner == outlets.me.name);
+    let Some(login) = login.and_then(|ups| ups.login.as_ref()) else {
+        return Check::pass(NAME, "this host needs none to read");
+    };
+    match std::fs::metadata(&login.password_file) {
+        Ok(_) => Check::pass(NAME, "the password file is there"),
+        Err(failed) => Check::warn(
+            NAME,
+            format!("{}: {failed}", login.password_file.display()),
+            "write the password of this upsd user into it, mode 0600",
+        ),
+    }
+}
+
+fn restarts(outlets: &Outlets) -> Check {
+    const NAME: &str = "drivers";
+    let restarts = outlets.restarts.borrow();
+    let Some((name, count)) = restarts.iter().max_by_key(|(_, count)| **count) else {
+        return Check::pass(NAME, "none was restarted");
+    };
+    Check::warn(
+        NAME,
+        format!("{name} was restarted {count} times since the agent started"),
+        "the log says why: `journalctl -u curfew` or `talosctl logs ext-curfew`",
+    )
+}

@@ -1,0 +1,80 @@
+//! From the cluster file's words to the coordinator's.
+
+use anyhow::Context as _;
+use curfew_coordinator::{
+    BuiltIn, Cluster, Host, HostName, OffProof, ReadyBy, Settings, Ups, WakeTarget,
+};
+
+use crate::cluster_file::{self, ClusterFile, System};
+
+/// Returns the cluster as the coordinator knows it. The file has been validated.
+pub(super) fn cluster(file: &ClusterFile) -> anyhow::Result<Cluster> {
+    let ups = file.ups.first().context("the cluster file has no [[ups]]")?;
+    let hosts = file.hosts.iter().map(|host| translate_host(host, &ups.name)).collect();
+    Ok(Cluster {
+        name: file.name.clone(),
+        hash: file.hash.to_string(),
+        hosts,
+        ups: Ups {
+            name: ups.name.clone(),
+            owner: HostName::from(ups.owner.as_str()),
+            returns: if can_cut(file, &ups.owner) { ups.returns } else { Some(false) },
+        },
+        settings: settings(file),
+    })
+}
+
+/// An owner without a way to have the UPS cut must hold, whatever the UPS offers.
+fn can_cut(file: &ClusterFile, owner: &str) -> bool {
+    file.host(owner).is_ok_and(|owner| match &owner.system {
+        System::Command(command) => command.cut.is_some(),
+        System::Systemd | System::Talos(_) | System::DryRun => true,
+    })
+}
+
+fn translate_host(host: &cluster_file::Host, ups: &str) -> Host {
+    Host {
+        name: HostName::from(host.name.as_str()),
+        needs: host.needs.iter().map(|name| HostName::from(name.as_str())).collect(),
+        is_fed: host.ups.iter().any(|name| name == ups),
+        stop_timeout: host.stop_timeout,
+        touches_power: !matches!(host.system, System::DryRun),
+        ready: ready_by(host),
+        wake: host.waking.mac.map(|mac| WakeTarget {
+            mac: mac.into(),
+            to: host.waking.packets_to.map(|to| to.to_string()),
+            address: host.network.address.to_string(),
+        }),
+    }
+}
+
+fn ready_by(host: &cluster_file::Host) -> ReadyBy {
+    match &host.waking.ready {
+        Some(ready) => ReadyBy::Probe(ready.to_string()),
+        None if !host.nfs_exports.is_empty() => ReadyBy::Exports(host.network.address.to_string()),
+        None => ReadyBy::Agent,
+    }
+}
+
+fn settings(file: &ClusterFile) -> Settings {
+    let (stop, start) = (&file.shutdown, &file.restart);
+    Settings {
+        reserve: stop.reserve,
+        cut_margin: stop.cut_margin,
+        charge_below: stop.charge_below_percent,
+        on_battery_for: stop.on_battery_for,
+        debounce: stop.debounce,
+        low_battery_left: stop.low_battery_left,
+        foreign_stop: stop.foreign_stop,
+        off_proof: match stop.off_proof {
+            cluster_file::OffProof::Network => OffProof::Network,
+            cluster_file::OffProof::Session => OffProof::Session,
+        },
+        mains_stable: start.mains_stable,
+        charge_above: start.charge_above_percent,
+        charge_wait: start.charge_wait,
+        wake_every: start.wake_every,
+        wake_timeout: start.wake_timeout,
+        built_in: BuiltIn::scaled(file.time_factor),
+    }
+}

@@ -1,0 +1,172 @@
+//! The way from `upsd` to the coordinator: readings, absences, and what the UPS can do.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use curfew_coordinator::{Abilities, Event, Line, Reading};
+use curfew_nut::client::resolver::{Resolver, Server};
+use curfew_nut::monitor::update::Update;
+use curfew_nut::monitor::{Monitor, MonitorConfig};
+use curfew_nut::probe::{Capabilities, PowerOff};
+use curfew_nut::snapshot::Snapshot;
+use curfew_nut::status::{Line as NutLine, Token};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Agent;
+use super::keeper::Input;
+use crate::task::Supervisor;
+
+/// What others than the coordinator want to know of the UPS.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Latest {
+    /// Its variables, as they came; empty without a reading.
+    pub(super) variables: BTreeMap<String, String>,
+    /// The command that opens its output, if it knows one.
+    pub(super) cut_method: Option<&'static str>,
+    /// What only a person can put right, such as an unknown name.
+    pub(super) problem: Option<String>,
+}
+
+/// Spawns the task that polls the UPS. Only the owner tells what it can do.
+pub(super) fn spawn(
+    agent: &Agent,
+    supervisor: &mut Supervisor,
+    inputs: &mpsc::Sender<Input>,
+    latest: watch::Sender<Latest>,
+) {
+    let Some(ups) = agent.file.ups.first() else { return };
+    let server = Server { host: ups.upsd.host.clone(), port: ups.upsd.port };
+    let resolver = Resolver::new(server);
+    let mut config = MonitorConfig::new(ups.name.clone(), resolver);
+    config.poll_interval = ups.poll / agent.file.time_factor.max(1);
+    let is_owner = ups.owner == agent.me.name;
+    let (inputs, latest) = (inputs.clone(), Arc::new(latest));
+    supervisor.driver("nut-monitor", move |cancel| {
+        let pump =
+            Pump { inputs: inputs.clone(), latest: Arc::clone(&latest), is_owner, told: None };
+        run(config.clone(), pump, cancel)
+    });
+}
+
+async fn run(
+    config: MonitorConfig,
+    mut pump: Pump,
+    cancel: CancellationToken,
+) -> Result<(), Infallible> {
+    let (monitor, mut handle) = Monitor::new(config);
+    let polling = monitor.run(cancel.child_token());
+    let pumping = async {
+        while let Some(update) = handle.updates.recv().await {
+            if !pump.take(update).await {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = polling => {}
+        () = pumping => {}
+    }
+    Ok(())
+}
+
+/// Turns the monitor's updates into events.
+struct Pump {
+    inputs: mpsc::Sender<Input>,
+    latest: Arc<watch::Sender<Latest>>,
+    is_owner: bool,
+    /// The absence that was logged last.
+    told: Option<String>,
+}
+
+impl Pump {
+    /// Returns whether there is still somebody to tell.
+    async fn take(&mut self, update: Update) -> bool {
+        let event = match update {
+            Update::Connected(connection) => {
+                info!(version = connection.version, "upsd answers");
+                return true;
+            }
+            Update::Probed { capabilities, .. } => return self.on_probed(&capabilities).await,
+            Update::Polled(snapshot) => self.on_polled(&snapshot),
+            Update::Unavailable { why, .. } => {
+                let text = why.to_string();
+                if self.told.as_ref() != Some(&text) {
+                    warn!("no reading of the UPS: {text}");
+                    self.told = Some(text.clone());
+                }
+                let problem = why.is_configuration().then(|| text.clone());
+                self.latest.send_modify(|latest| {
+                    latest.variables.clear();
+                    latest.problem = problem;
+                });
+                Event::ReadingMissed(text)
+            }
+        };
+        self.inputs.send(Input::Fact(event)).await.is_ok()
+    }
+
+    fn on_polled(&mut self, snapshot: &Snapshot) -> Event {
+        if self.told.take().is_some() {
+            info!("the UPS is read again");
+        }
+        self.latest.send_modify(|latest| {
+            latest.variables.clone_from(&snapshot.variables);
+            latest.problem = None;
+        });
+        Event::ReadingTaken(reading(snapshot))
+    }
+
+    async fn on_probed(&mut self, capabilities: &Capabilities) -> bool {
+        let cut_method = match capabilities.power_off() {
+            PowerOff::ShutdownReturn => Some("shutdown.return"),
+            PowerOff::LoadOffDelay => Some("load.off.delay"),
+            PowerOff::Impossible => None,
+        };
+        self.latest.send_modify(|latest| latest.cut_method = cut_method);
+        if !self.is_owner {
+            return true;
+        }
+        let returns = capabilities.is_return_promised() && cut_method.is_some();
+        if returns {
+            info!(method = cut_method, "the UPS promises to come back after a cut");
+        } else {
+            info!("the UPS does not promise to come back after a cut: the owner will hold instead");
+        }
+        let delay = capabilities.writables.get("ups.delay.shutdown");
+        let shutdown_delay = delay.and_then(|it| it.parse().ok()).map(Duration::from_secs);
+        let abilities = Abilities { returns, shutdown_delay };
+        self.inputs.send(Input::Fact(Event::UpsProbed(abilities))).await.is_ok()
+    }
+}
+
+/// Reduces a snapshot to what decisions rest on.
+fn reading(snapshot: &Snapshot) -> Reading {
+    let status = &snapshot.status;
+    let is_calibrating = status.has(&Token::Calibrating);
+    Reading {
+        line: match status.line() {
+            NutLine::Mains => Line::Mains,
+            // A calibration runs the battery down on purpose: no outage, and no mains either.
+            NutLine::Battery if is_calibrating => Line::Unknown,
+            NutLine::Battery => Line::Battery,
+            NutLine::Unknown => Line::Unknown,
+        },
+        is_low: status.has(&Token::LowBattery),
+        is_forced: status.is_forced(),
+        is_calibrating,
+        charge: snapshot.charge_percent().map(whole_percent),
+        runtime: snapshot.runtime(),
+        load: snapshot.load_percent().map(whole_percent),
+        connection: snapshot.session,
+        foreign_clients: None,
+    }
+}
+
+/// Rounds down: 20.9 % is not yet 21 %.
+fn whole_percent(percent: f64) -> u8 {
+    (0..=100).rev().find(|whole| f64::from(*whole) <= percent).unwrap_or(0)
+}

@@ -1,0 +1,122 @@
+//! The command line: what a person types, and what comes back.
+
+mod peers;
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::app::{self, RunOptions};
+use crate::cluster_file::ClusterFileError;
+use crate::cluster_file::check::check;
+
+/// Bad configuration, as in `sysexits.h`.
+const BAD_CONFIGURATION: u8 = 78;
+
+/// How long threads that hang in a dead disk may hold the process up at its end.
+const RUNTIME_STOP_LIMIT: Duration = Duration::from_millis(500);
+
+/// Brings all machines down in order when the battery runs out, and up in order when power is back.
+#[derive(Debug, Parser)]
+#[command(name = "curfew", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent of this host.
+    Run(Run),
+    /// Check a cluster file, and print the effective configuration.
+    Check {
+        /// The cluster file.
+        file: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the certificates of the cluster.
+    #[command(subcommand)]
+    Pki(peers::Pki),
+}
+
+#[derive(Args, Debug)]
+struct Run {
+    /// The cluster file.
+    #[arg(long, env = "CURFEW_CLUSTER", default_value = "/etc/curfew/cluster.toml")]
+    cluster: PathBuf,
+    /// The name of this host in the cluster file; the machine's own name if it is not given.
+    #[arg(long, env = "CURFEW_HOST")]
+    host: Option<String>,
+    /// The state directory.
+    #[arg(long, env = "CURFEW_STATE", default_value = "/var/lib/curfew")]
+    state: PathBuf,
+    /// The directory with `host.crt`, `host.key` and `ca.crt`.
+    #[arg(long, env = "CURFEW_PKI", default_value = "/etc/curfew/pki")]
+    pki: PathBuf,
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(run) => run_agent(run),
+        Command::Check { file, json } => {
+            let outcome = check(&file, json);
+            say(outcome.report.trim_end());
+            ExitCode::from(outcome.exit_code)
+        }
+        Command::Pki(pki) => peers::pki(&pki),
+    }
+}
+
+fn run_agent(run: Run) -> ExitCode {
+    let filter = EnvFilter::try_from_env("CURFEW_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let Run { cluster, host, state, pki } = run;
+    let options = RunOptions { cluster, host, state, pki };
+    match in_runtime(app::run(options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            complain(format_args!("curfew: {failed:#}"));
+            report_findings(&failed);
+            let is_configuration = failed.downcast_ref::<ClusterFileError>().is_some();
+            if is_configuration { ExitCode::from(BAD_CONFIGURATION) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Prints every mistake of a refused cluster file.
+fn report_findings(failed: &anyhow::Error) {
+    let Some(ClusterFileError::Refuse { findings, .. }) = failed.downcast_ref() else { return };
+    for finding in findings {
+        complain(format_args!("  {finding}"));
+    }
+}
+
+/// Runs one future on a runtime of one thread: the agent's work is waiting.
+fn in_runtime<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(future);
+    runtime.shutdown_timeout(RUNTIME_STOP_LIMIT);
+    outcome
+}
+
+/// Prints a line for a person; a closed terminal is not an error.
+fn say(line: impl Display) {
+    if writeln!(io::stdout(), "{line}").is_err() {
+        tracing::debug!("nobody reads the output");
+    }
+}
+
+/// Prints a line about what went wrong.
+fn complain(line: impl Display) {
+    if writeln!(io::stderr(), "{line}").is_err() {
+        tracing::debug!("nobody reads the errors");
+    }
+}
