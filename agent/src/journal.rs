@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use curfew_coordinator::{BootId, Date, Note, Saved, Time};
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use self::directory::{Directory, Found};
@@ -214,6 +214,14 @@ impl Journal {
     pub async fn open(path: &Path) -> Result<(Self, Opened), JournalError> {
         let (writer, found) = Writer::spawn_on_directory(Directory::new(path))
             .map_err(|source| JournalError::Spawn { source })?;
+        Self::open_with(path, writer, found).await
+    }
+
+    async fn open_with(
+        path: &Path,
+        writer: Writer,
+        found: oneshot::Receiver<Found>,
+    ) -> Result<(Self, Opened), JournalError> {
         let found = timeout(OPEN_LIMIT, found).await.ok().and_then(Result::ok);
         let has_answered = found.is_some();
         let Found { body, damaged, has_history, is_locked } = found.unwrap_or_default();

@@ -10,9 +10,19 @@ pub(crate) struct TestDirectory(PathBuf);
 
 impl TestDirectory {
     pub(crate) fn new() -> Self {
+        Self::new_in(&env::temp_dir())
+    }
+
+    /// Makes one where a sync takes no time, however busy the disk is with other things.
+    pub(crate) fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::new_in(memory) } else { Self::new() }
+    }
+
+    fn new_in(parent: &Path) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = env::temp_dir().join(format!("curfew-test-{}-{number}", process::id()));
+        let path = parent.join(format!("curfew-test-{}-{number}", process::id()));
         fs::create_dir(&path).unwrap();
         Self(path)
     }

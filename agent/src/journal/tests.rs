@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
 use curfew_coordinator::{SavedGauge, Session};
@@ -62,7 +62,7 @@ async fn eventually(journal: &Journal, what: impl FnMut(&Report) -> bool) -> Rep
 
 #[tokio::test]
 async fn what_was_written_is_there_after_a_restart() {
-    let directory = TestDirectory::new();
+    let directory = TestDirectory::in_memory();
     let path = directory.path().join("made/on the way");
     let (journal, first) = Journal::open(&path).await.unwrap();
     assert_eq!((&first.saved, first.is_lost, &first.failure), (&None, false, &None));
@@ -81,7 +81,7 @@ async fn what_was_written_is_there_after_a_restart() {
 
 #[tokio::test]
 async fn the_state_is_on_disk_when_write_returns() {
-    let directory = TestDirectory::new();
+    let directory = TestDirectory::in_memory();
     let (journal, _) = Journal::open(directory.path()).await.unwrap();
     for ended in 1..20 {
         journal.write(saved(ended)).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_crash_between_any_two_steps_leaves_the_old_state_or_the_new_one() {
         (Some(&new), None, Some(2)),
     ];
     for (state, fresh, found) in crashes {
-        let directory = TestDirectory::new();
+        let directory = TestDirectory::in_memory();
         for (name, bytes) in [("state.json", state), ("state.json.new", fresh)] {
             if let Some(bytes) = bytes {
                 put(&directory.path().join(name), bytes);
@@ -123,8 +123,52 @@ async fn a_crash_between_any_two_steps_leaves_the_old_state_or_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_damaged_state_is_set_aside_and_kept() {
+async fn an_agent_that_is_killed_has_kept_all_that_it_told() {
+    // On a real disk.
     let directory = TestDirectory::new();
+    let mut last = 0;
+    for _ in 0..8 {
+        let mut agent = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "journal::tests::writes_until_it_is_killed", "--ignored"])
+            .arg("--nocapture")
+            .env(KILLED_IN, directory.path())
+            .env(KILLED_FROM, last.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = BufReader::new(agent.stdout.take().unwrap()).lines();
+        let mut number = || told.find_map(|line| line.unwrap().strip_prefix("told ")?.parse().ok());
+        for _ in 0..fastrand::u32(1..40) {
+            last = number().expect("it goes on until it is killed");
+        }
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        last = std::iter::from_fn(number).last().unwrap_or(last);
+        let found = look(directory.path()).await.saved.unwrap().ended;
+        assert!(found == last || found == last + 1, "told {last}, found {found}");
+        last = found;
+    }
+}
+
+#[tokio::test]
+#[ignore = "the victim of another test"]
+async fn writes_until_it_is_killed() {
+    let (Ok(path), Ok(from)) = (std::env::var(KILLED_IN), std::env::var(KILLED_FROM)) else {
+        return;
+    };
+    let (journal, _) = Journal::open(Path::new(&path)).await.unwrap();
+    for number in from.parse::<u64>().unwrap() + 1.. {
+        while journal.write(saved(number)).await.is_err() {}
+        println!("told {number}");
+    }
+}
+
+const KILLED_IN: &str = "CURFEW_TEST_KILLED_IN";
+const KILLED_FROM: &str = "CURFEW_TEST_KILLED_FROM";
+
+#[tokio::test]
+async fn a_damaged_state_is_set_aside_and_kept() {
+    let directory = TestDirectory::in_memory();
     let state = directory.path().join("state.json");
     for number in 1..=8 {
         let rubbish = format!("rubbish {number}");
@@ -142,7 +186,7 @@ async fn a_damaged_state_is_set_aside_and_kept() {
 
 #[tokio::test]
 async fn a_state_of_a_newer_curfew_is_set_aside_whole() {
-    let directory = TestDirectory::new();
+    let directory = TestDirectory::in_memory();
     let newer = br#"{"format":"curfew-state","version":2,"new":"things"}"#;
     put(&directory.path().join("state.json"), newer);
     let damaged = look(directory.path()).await.damaged.unwrap();
@@ -152,7 +196,7 @@ async fn a_state_of_a_newer_curfew_is_set_aside_whole() {
 
 #[tokio::test]
 async fn a_directory_in_the_place_of_the_state_is_set_aside() {
-    let directory = TestDirectory::new();
+    let directory = TestDirectory::in_memory();
     fs::create_dir(directory.path().join("state.json")).unwrap();
     let opened = look(directory.path()).await;
     assert!(opened.damaged.unwrap().sentence.contains("cannot be read"));
@@ -161,14 +205,14 @@ async fn a_directory_in_the_place_of_the_state_is_set_aside() {
 
 #[tokio::test]
 async fn a_state_that_vanished_under_a_history_is_lost() {
-    let directory = TestDirectory::new();
+    let directory = TestDirectory::in_memory();
     put(&directory.path().join("history.jsonl"), b"{}\n");
     assert!(look(directory.path()).await.is_lost);
 }
 
 #[tokio::test]
 async fn a_second_agent_on_the_same_directory_is_an_error() {
-    let directory = TestDirectory::new();
+    let directory = TestDirectory::in_memory();
     let (first, _) = Journal::open(directory.path()).await.unwrap();
     let second = Journal::open(directory.path()).await.expect_err("the directory is locked");
     assert!(second.to_string().starts_with("another agent uses the state directory /"));
@@ -178,7 +222,7 @@ async fn a_second_agent_on_the_same_directory_is_an_error() {
 
 #[tokio::test]
 async fn a_place_where_no_directory_can_be_is_not_fatal() {
-    let directory = TestDirectory::new();
+    let directory = TestDirectory::in_memory();
     put(&directory.path().join("file"), b"");
     let (journal, opened) = Journal::open(&directory.path().join("file/state")).await.unwrap();
     assert!(opened.failure.unwrap().contains("cannot create the state directory"));
@@ -189,7 +233,7 @@ async fn a_place_where_no_directory_can_be_is_not_fatal() {
 
 #[tokio::test]
 async fn a_read_only_directory_is_read_and_not_fatal() {
-    let directory = TestDirectory::new();
+    let directory = TestDirectory::in_memory();
     let path = directory.path().join("disk");
     fs::create_dir(&path).unwrap();
     let guard = Uid::effective().is_root().then(|| Mounted::tmpfs(&path, "size=1m"));
@@ -214,8 +258,30 @@ async fn a_read_only_directory_is_read_and_not_fatal() {
 }
 
 #[tokio::test]
+async fn a_damaged_state_that_cannot_be_moved_is_not_overwritten() {
+    let directory = TestDirectory::in_memory();
+    let state = directory.path().join("state.json");
+    put(&state, b"rubbish");
+    // The next number is the highest there is, and a directory that is not empty has it.
+    let in_the_way = directory.path().join(format!("state.json.damaged-{}/x", u64::MAX));
+    fs::create_dir_all(&in_the_way).unwrap();
+    let (journal, opened) = Journal::open(directory.path()).await.unwrap();
+    let damaged = opened.damaged.unwrap();
+    assert_eq!(damaged.path, state);
+    assert!(damaged.sentence.contains("nothing is written until it can be moved away"));
+    assert!(opened.failure.unwrap().contains("cannot set the damaged state aside"));
+    journal.write(saved(1)).await.expect_err("it would overwrite the damaged one");
+    assert_eq!(fs::read(&state).unwrap(), b"rubbish");
+    fs::remove_dir_all(in_the_way.parent().unwrap()).unwrap();
+    journal.write(saved(2)).await.expect("now it can be moved away");
+    journal.close().await;
+    assert_eq!(look(directory.path()).await.saved, Some(saved(2)));
+    assert_eq!(fs::read(directory.path().join("state.json.damaged-1")).unwrap(), b"rubbish");
+}
+
+#[tokio::test]
 async fn a_full_disk_is_reported_and_so_is_its_recovery() {
-    let directory = TestDirectory::new();
+    let directory = TestDirectory::in_memory();
     let (journal, _) = Journal::open(directory.path()).await.unwrap();
     journal.write(saved(1)).await.unwrap();
     let fresh = directory.path().join("state.json.new");
@@ -233,7 +299,7 @@ async fn a_full_disk_is_reported_and_so_is_its_recovery() {
 
 #[tokio::test]
 async fn a_full_disk_loses_no_event_and_doubles_none() {
-    let directory = TestDirectory::new();
+    let directory = TestDirectory::in_memory();
     let history = directory.path().join("history.jsonl");
     symlink("/dev/full", &history).unwrap();
     let (journal, _) = Journal::open(directory.path()).await.unwrap();
@@ -255,7 +321,7 @@ async fn a_full_disk_loses_no_event_and_doubles_none() {
 
 #[tokio::test]
 async fn a_hung_disk_holds_nobody_for_more_than_a_second() {
-    let directory = TestDirectory::new();
+    let directory = TestDirectory::in_memory();
     let (journal, _) = Journal::open(directory.path()).await.unwrap();
     journal.write(saved(1)).await.unwrap();
     // Opening a FIFO blocks until somebody reads it.
@@ -288,7 +354,7 @@ struct FakeDisk {
 
 impl Store for FakeDisk {
     fn replace(&mut self, body: &Body) -> Result<(), StoreError> {
-        self.asked.send(body.saved.as_ref().unwrap().ended).unwrap();
+        self.asked.send(body.saved.as_ref().map_or(0, |saved| saved.ended)).unwrap();
         self.answers.recv().unwrap();
         Ok(())
     }
@@ -334,6 +400,18 @@ fn a_slow_disk_bounds_the_history_and_the_gap_is_recorded() {
     answer.send(()).unwrap();
     assert_eq!(asked.recv(), Ok(1000 + 256 + 1), "and one line about the gap");
     answer.send(()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_hangs_from_the_start_counts_as_lost_and_is_not_fatal() {
+    let (journal, _asked, _answer) = fake_disk();
+    let (_never, found) = oneshot::channel();
+    let started = Instant::now();
+    let opened = Journal::open_with(&journal.path, journal.writer, found).await;
+    let (_journal, opened) = opened.unwrap();
+    assert_eq!(started.elapsed(), OPEN_LIMIT + WRITE_LIMIT);
+    assert!(opened.is_lost && opened.saved.is_none() && opened.start > 1_700_000_000);
+    assert!(opened.failure.unwrap().contains("did not answer"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -398,7 +476,7 @@ proptest! {
 
     #[test]
     fn foreign_bytes_never_hinder_the_start(bytes: Vec<u8>, history: Vec<u8>) {
-        let directory = TestDirectory::new();
+        let directory = TestDirectory::in_memory();
         put(&directory.path().join("state.json"), &bytes);
         put(&directory.path().join("history.jsonl"), &history);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
