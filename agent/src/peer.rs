@@ -50,6 +50,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::Counters;
+
 pub use self::convert::{DecodeError, HOSTS_MAX};
 pub use self::credentials::{Credentials, CredentialsError, CredentialsState, Holder};
 pub use self::link::LinkError;
@@ -171,17 +173,20 @@ pub struct Peers {
     state: watch::Receiver<Option<Arc<Outgoing>>>,
     events: mpsc::Sender<PeerEvent>,
     status: watch::Sender<PeersStatus>,
+    counters: Arc<Counters>,
 }
 
 impl Peers {
-    /// Tells `state` to all peers and reports to `events`, which should be read within a second.
+    /// Tells `state` to all peers and reports to `events`, which should be read within a second;
+    /// counts refusals in `counters`.
     pub fn new(
         config: PeersConfig,
         state: watch::Receiver<Option<Arc<Outgoing>>>,
         events: mpsc::Sender<PeerEvent>,
+        counters: Arc<Counters>,
     ) -> (Self, watch::Receiver<PeersStatus>) {
         let (status, receiver) = watch::channel(PeersStatus::default());
-        (Self { config, state, events, status }, receiver)
+        (Self { config, state, events, status, counters }, receiver)
     }
 
     /// Listens and tells until cancelled.
@@ -198,7 +203,7 @@ impl Peers {
         listener: TcpListener,
         cancel: CancellationToken,
     ) -> Result<(), PeersError> {
-        let Self { config, state, events, status } = self;
+        let Self { config, state, events, status, counters } = self;
         // Ended here, too, if this future is dropped or a part fails.
         let cancel = cancel.child_token();
         let _end_all = cancel.clone().drop_guard();
@@ -210,7 +215,8 @@ impl Peers {
 
         let mut tasks = JoinSet::new();
         tasks.spawn(reloader.run(cancel.clone()));
-        let sessions = session::Sessions::new(fact_queue, events, credentials.clone(), status);
+        let sessions =
+            session::Sessions::new(fact_queue, events, credentials.clone(), status, counters);
         tasks.spawn(sessions.run(cancel.clone()));
         let hosts: BTreeSet<_> = config.peers.iter().map(|peer| peer.name.to_string()).collect();
         let server = server::Server::new(&me, hosts, credentials.clone(), facts.clone());

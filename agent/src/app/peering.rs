@@ -79,10 +79,10 @@ impl One {
     async fn run(self, cancel: CancellationToken) -> Result<(), PeersError> {
         let Self { config, told, inputs, shown, counters } = self;
         let (events, mut queue) = mpsc::channel(QUEUE_LEN);
-        let (peers, mut status) = Peers::new(config, told, events);
+        let (peers, mut status) = Peers::new(config, told, events, counters);
         let pumping = async {
             while let Some(event) = queue.recv().await {
-                pump(event, &inputs, &counters).await;
+                pump(event, &inputs).await;
             }
         };
         let showing = async {
@@ -99,19 +99,12 @@ impl One {
     }
 }
 
-async fn pump(event: PeerEvent, inputs: &mpsc::Sender<Input>, counters: &Counters) {
+async fn pump(event: PeerEvent, inputs: &mpsc::Sender<Input>) {
     let input = match event {
         PeerEvent::Heard(message) => Input::Fact(Event::PeerHeard(message)),
         PeerEvent::SessionClosed(host) => Input::Fact(Event::SessionClosed(host)),
-        PeerEvent::SessionOpened(host) => {
-            tracing::info!(peer = %host, "session opened");
-            return;
-        }
-        // Logged where it was refused, and shown in the status.
-        PeerEvent::Refused { refusal, .. } => {
-            counters.peer_refused(refusal.label());
-            return;
-        }
+        // Logged and counted where it happened, and shown in the status.
+        PeerEvent::SessionOpened(_) | PeerEvent::Refused { .. } => return,
         PeerEvent::CommandReceived { operator, command, reply } => {
             command_received(operator, command, reply, inputs).await;
             return;

@@ -35,7 +35,7 @@ impl Counters {
         self.count(&WAKE_PACKETS, host);
     }
 
-    pub(super) fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         self.recorder.handle().render()
     }
 

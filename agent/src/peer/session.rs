@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{HostName, StateMessage};
@@ -20,6 +21,7 @@ use tracing::{info, warn};
 use super::credentials::CredentialsState;
 use super::refusal::Refusal;
 use super::{CommandAnswer, OperatorCommand, PeerEvent};
+use crate::metrics::Counters;
 use crate::pki::Validity;
 
 /// What the connections report.
@@ -88,6 +90,7 @@ pub(super) struct Sessions {
     events: mpsc::Sender<PeerEvent>,
     credentials: watch::Receiver<CredentialsState>,
     status: watch::Sender<PeersStatus>,
+    counters: Arc<Counters>,
     peers: BTreeMap<HostName, Peer>,
     refused: BTreeMap<(IpAddr, Option<HostName>, &'static str), (Refusal, Instant)>,
 }
@@ -113,9 +116,10 @@ impl Sessions {
         events: mpsc::Sender<PeerEvent>,
         credentials: watch::Receiver<CredentialsState>,
         status: watch::Sender<PeersStatus>,
+        counters: Arc<Counters>,
     ) -> Self {
         let (peers, refused) = (BTreeMap::new(), BTreeMap::new());
-        Self { facts, events, credentials, status, peers, refused }
+        Self { facts, events, credentials, status, counters, peers, refused }
     }
 
     /// Takes facts until cancelled or until the app no longer listens.
@@ -225,7 +229,7 @@ impl Sessions {
         refusal: Refusal,
     ) -> Vec<PeerEvent> {
         let reason = refusal.label();
-        metrics::counter!("curfew_peer_refused_total", "reason" => reason).increment(1);
+        self.counters.peer_refused(reason);
         let key = (address, peer.clone(), reason);
         let known = self.refused.insert(key, (refusal.clone(), Instant::now()));
         if known.is_some_and(|(known, _)| known == refusal) {
@@ -243,23 +247,12 @@ impl Sessions {
 
     fn publish(&self) {
         let credentials = self.credentials.borrow().clone();
-        if let Some(current) = &credentials.current {
-            expiry("own", current.own.validity);
-            expiry("authority", current.authority);
-        }
         let open: BTreeMap<_, _> = self
             .peers
             .iter()
             .filter(|(_, peer)| peer.is_open)
             .filter_map(|(name, peer)| Some((name.clone(), peer.validity?)))
             .collect();
-        for (name, validity) in &open {
-            #[expect(clippy::cast_precision_loss, reason = "dates are below 2^52 seconds")]
-            metrics::gauge!(
-                "curfew_peer_certificate_expiry_timestamp_seconds", "peer" => name.to_string()
-            )
-            .set(validity.not_after as f64);
-        }
         let refused = self
             .refused
             .iter()
@@ -282,14 +275,6 @@ impl Peer {
         info!(peer = %name, why, "session closed");
         Some(PeerEvent::SessionClosed(name.clone()))
     }
-}
-
-fn expiry(certificate: &'static str, validity: Validity) {
-    #[expect(clippy::cast_precision_loss, reason = "dates are below 2^52 seconds")]
-    metrics::gauge!(
-        "curfew_certificate_expiry_timestamp_seconds", "certificate" => certificate
-    )
-    .set(validity.not_after as f64);
 }
 
 /// How often silence is looked for.

@@ -59,6 +59,7 @@ struct Agent {
     events: mpsc::Receiver<PeerEvent>,
     state: watch::Sender<Option<Arc<Outgoing>>>,
     status: watch::Receiver<PeersStatus>,
+    counters: Arc<Counters>,
     _tasks: JoinSet<()>,
 }
 
@@ -92,15 +93,16 @@ impl Place {
             peers,
             pki: pki.to_owned(),
         };
+        let counters = Arc::new(Counters::new());
         let (state, outgoing) = watch::channel(Some(Arc::new(outgoing(self.name))));
         let (events_in, events) = mpsc::channel(64);
-        let (peers, status) = Peers::new(config, outgoing, events_in);
+        let (peers, status) = Peers::new(config, outgoing, events_in, Arc::clone(&counters));
         let mut tasks = JoinSet::new();
         let listener = self.listener;
         tasks.spawn(async move {
             peers.run_on(listener, CancellationToken::new()).await.unwrap();
         });
-        Agent { address, events, state, status, _tasks: tasks }
+        Agent { address, events, state, status, counters, _tasks: tasks }
     }
 }
 

@@ -22,7 +22,8 @@ impl Bench {
         let (events_in, events) = mpsc::channel(64);
         let (credentials_in, credentials) = watch::channel(CredentialsState::default());
         let (status_in, status) = watch::channel(PeersStatus::default());
-        let sessions = Sessions::new(queue, events_in, credentials, status_in);
+        let sessions =
+            Sessions::new(queue, events_in, credentials, status_in, Arc::new(Counters::new()));
         let mut task = tokio::task::JoinSet::new();
         task.spawn(sessions.run(CancellationToken::new()));
         Self { facts, events, status, _credentials: credentials_in, _task: task }

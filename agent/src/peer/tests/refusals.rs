@@ -2,7 +2,6 @@
 
 use curfew_coordinator::HostName;
 use curfew_proto::{PROTOCOL, v1};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::{Code, Status};
@@ -44,10 +43,6 @@ async fn tell(link: &mut Link, change: impl FnOnce(&mut v1::TellRequest)) -> Sta
 
 #[tokio::test]
 async fn a_host_of_another_authority_is_refused_and_counted() {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let page = recorder.handle();
-    let _guard = metrics::set_default_local_recorder(&recorder);
-
     let (ours, theirs) = (Authority::new(), Authority::new());
     let (a, b) = (Place::new("k8s-1").await, Place::new("nfs").await);
     let (to_a, to_b) = (a.address(), b.address());
@@ -56,7 +51,7 @@ async fn a_host_of_another_authority_is_refused_and_counted() {
     let refusal = a.refusal_labelled("foreign-authority").await;
     assert!(refusal.to_string().contains("host nfs"), "{refusal}");
     b.refusal_labelled("foreign-authority").await;
-    let text = page.render();
+    let text = a.counters.render();
     assert!(text.contains("curfew_peer_refused_total{reason=\"foreign-authority\"}"), "{text}");
     let is_shown = |status: &PeersStatus| !status.refused.is_empty() && status.open.is_empty();
     within(a.status.wait_for(is_shown)).await.unwrap();
