@@ -62,7 +62,7 @@ pub(super) fn spawn(
     let (ready, asked) = watch::channel(BTreeSet::new());
     let peers: BTreeSet<IpAddr> = addresses.values().map(std::net::SocketAddr::ip).collect();
     let paths = Paths { proc: agent.me.paths.proc.clone(), sys: agent.me.paths.sys.clone() };
-    let network = Network::new(paths, peers);
+    let network = Network::new(paths, peers).sped_up(agent.file.time_factor);
     let to = inputs.clone();
     supervisor.driver("network", move |cancel| {
         look_at_hosts(network.clone(), watched.clone(), to.clone(), cancel)
