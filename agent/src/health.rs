@@ -11,6 +11,7 @@ mod ups;
 
 use std::time::Duration;
 
+use curfew_coordinator::{HostName, Presence};
 use serde::Serialize;
 
 use crate::snapshot::Snapshot;
@@ -142,14 +143,22 @@ fn obstacles(snapshot: &Snapshot, checks: &[Check]) -> Vec<String> {
     let waiting = (!waits_for.is_empty()).then(|| format!("waiting for {waits_for}"));
     let open = status.shutdown.as_ref();
     let open = open.map(|open| format!("shutdown {} is {}", open.number, open.standing.as_str()));
-    let failing = checks
-        .iter()
-        .filter(|check| check.state == State::Fail)
-        .filter(|check| {
-            OBSTACLES.contains(&check.name.as_str()) || check.name.starts_with(cluster::PEER)
-        })
-        .map(Check::sentence);
-    waiting.into_iter().chain(open).chain(failing).collect()
+    let hindering = checks.iter().filter(|check| is_obstacle(snapshot, check)).map(Check::sentence);
+    waiting.into_iter().chain(open).chain(hindering).collect()
+}
+
+/// A check that fails, or that is forgiven only because the agent has just started.
+fn is_obstacle(snapshot: &Snapshot, check: &Check) -> bool {
+    let peer = check.name.strip_prefix(cluster::PEER).map(HostName::from);
+    let is_unknown = |peer: &HostName| {
+        snapshot.status.hosts.get(peer).is_some_and(|host| host.presence == Presence::Unknown)
+    };
+    match check.state {
+        State::Pass => false,
+        State::Warn if check.name == ups::CONTACT => snapshot.reading_age().is_none(),
+        State::Warn => peer.as_ref().is_some_and(is_unknown),
+        State::Fail => peer.is_some() || OBSTACLES.contains(&check.name.as_str()),
+    }
 }
 
 /// Returns a span as a person says it.

@@ -251,6 +251,16 @@ fn a_host_that_waits_for_another_says_for_which() {
 }
 
 #[test]
+fn what_is_forgiven_at_the_start_is_an_obstacle_all_the_same() {
+    let mut early = snapshot();
+    early.running_for = Duration::from_secs(2);
+    early.status.ups.age = None;
+    host(&mut early, "k8s-1").presence = Presence::Unknown;
+    let health = Health::of(&early);
+    assert_eq!((health.state, health.obstacles.len()), (State::Warn, 2), "{health:#?}");
+}
+
+#[test]
 fn another_cluster_file_fails_and_is_an_obstacle() {
     let mut snapshot = snapshot();
     host(&mut snapshot, "k8s-2").has_other_file = true;
