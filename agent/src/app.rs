@@ -14,6 +14,7 @@
 mod describe;
 mod eyes;
 mod keeper;
+mod login;
 mod outlet;
 mod peering;
 mod show;
@@ -149,6 +150,7 @@ impl Agent {
             gaze,
             calls,
             ups: latest,
+            login: login::spawn(self, supervisor),
             snapshots,
             restarts: supervisor.restarts(),
             counters,

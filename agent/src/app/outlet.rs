@@ -18,6 +18,7 @@ use super::keeper::Input;
 use super::ups::Latest;
 use crate::clock;
 use crate::cluster_file::{ClusterFile, Host, System};
+use crate::health::Check;
 use crate::journal;
 use crate::metrics::Counters;
 use crate::peer::{Outgoing, PeersStatus};
@@ -47,6 +48,7 @@ pub(super) struct Outlets {
     pub(super) gaze: Gaze,
     pub(super) calls: mpsc::Sender<PowerCall>,
     pub(super) ups: watch::Receiver<Latest>,
+    pub(super) login: watch::Receiver<Check>,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) restarts: watch::Receiver<Restarts>,
     pub(super) counters: Arc<Counters>,

@@ -50,7 +50,7 @@ fn extra(outlets: &Outlets) -> Vec<Check> {
         let remedy = "compare [[ups]] in the cluster file with ups.conf and upsd.conf";
         checks.push(Check::fail("ups-configuration", problem, remedy));
     }
-    checks.push(password(outlets));
+    checks.push(outlets.login.borrow().clone());
     checks.push(restarts(outlets));
     checks
 }
@@ -98,22 +98,6 @@ fn refusals(outlets: &Outlets) -> Check {
         format!("{who}: {}", refused.refusal),
         "put that right on the host that is named; the log says more",
     )
-}
-
-fn password(outlets: &Outlets) -> Check {
-    const NAME: &str = "ups-login";
-    let login = outlets.file.ups.first().filter(|ups| ups.owner == outlets.me.name);
-    let Some(login) = login.and_then(|ups| ups.login.as_ref()) else {
-        return Check::pass(NAME, "this host needs none to read");
-    };
-    match std::fs::metadata(&login.password_file) {
-        Ok(_) => Check::pass(NAME, "the password file is there"),
-        Err(failed) => Check::warn(
-            NAME,
-            format!("{}: {failed}", login.password_file.display()),
-            "write the password of this upsd user into it, mode 0600",
-        ),
-    }
 }
 
 fn restarts(outlets: &Outlets) -> Check {
