@@ -47,7 +47,7 @@ impl Kind {
 
 /// All metrics of our own, and the two of the UPS that have a form of their own; for its numeric
 /// variables see `docs/metrics.md`.
-pub const FAMILIES: [&Family; 19] = [
+pub const FAMILIES: [&Family; 20] = [
     &BUILD_INFO,
     &PHASE,
     &HOST_PRESENCE,
@@ -62,6 +62,7 @@ pub const FAMILIES: [&Family; 19] = [
     &STOP_TIME,
     &WAKE_PACKETS,
     &HEALTH_STATUS,
+    &CERTIFICATE_EXPIRY,
     &JOURNAL_DURABLE,
     &JOURNAL_WRITE_FAILURES,
     &HISTORY_EVENTS_LOST,
@@ -153,6 +154,13 @@ pub(crate) const HEALTH_STATUS: Family = Family {
     kind: Kind::Gauge,
     labels: &["check", "status"],
     help: "1 for the state of the check, 0 for the others.",
+};
+pub(crate) const CERTIFICATE_EXPIRY: Family = Family {
+    name: "curfew_certificate_expiry_timestamp_seconds",
+    kind: Kind::Gauge,
+    labels: &["holder"],
+    help: "When the certificate of a host, or of the authority, runs out; peers with an open \
+           session only.",
 };
 pub(crate) const JOURNAL_DURABLE: Family = Family {
     name: "curfew_journal_durable",

@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub fresh: Duration,
     /// The variables of the last reading, as `upsd` gave them.
     pub ups_variables: BTreeMap<String, String>,
+    /// When certificates run out, by holder, in seconds since 1970.
+    pub certificates: BTreeMap<String, u64>,
     /// How the journal fares.
     pub journal: journal::Report,
     /// Checks that the agent makes itself, such as those of certificates.

@@ -24,6 +24,7 @@ pub(super) fn first(coordinator: &Coordinator, at: Time, fresh: Duration) -> Sna
         running_for: Duration::ZERO,
         fresh,
         ups_variables: BTreeMap::new(),
+        certificates: BTreeMap::new(),
         journal: journal::Report::default(),
         extra: Vec::new(),
     }
@@ -39,6 +40,7 @@ pub(super) fn snapshot(outlets: &Outlets, coordinator: &Coordinator, at: Time) -
         running_for: taken.duration_since(outlets.started_at),
         fresh: outlets.fresh,
         ups_variables: outlets.ups.borrow().variables.clone(),
+        certificates: expiries(outlets),
         journal: outlets.journal.borrow().clone(),
         extra: extra(outlets),
     }
@@ -53,6 +55,17 @@ fn extra(outlets: &Outlets) -> Vec<Check> {
     checks.push(outlets.login.borrow().clone());
     checks.push(restarts(outlets));
     checks
+}
+
+/// Returns when the certificates that are in use run out.
+fn expiries(outlets: &Outlets) -> BTreeMap<String, u64> {
+    let status = outlets.peers.borrow();
+    let open = status.open.iter().map(|(peer, it)| (peer.to_string(), it.not_after));
+    let own = status.credentials.current.iter().flat_map(|current| {
+        let own = (outlets.me.name.clone(), current.own.validity.not_after);
+        [own, ("authority".to_owned(), current.authority.not_after)]
+    });
+    open.chain(own).collect()
 }
 
 fn certificates(outlets: &Outlets) -> Check {

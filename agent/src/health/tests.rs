@@ -76,6 +76,7 @@ pub(crate) fn snapshot() -> Snapshot {
         running_for: seconds(3600),
         fresh: seconds(3),
         ups_variables: variables.map(|(name, value)| (name.into(), value.into())).into(),
+        certificates: [("nfs".to_owned(), 2_110_000_000)].into(),
         journal: journal::Report::default(),
         extra: Vec::new(),
     }

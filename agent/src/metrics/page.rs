@@ -1,13 +1,15 @@
 //! The page that Prometheus reads, collected from a snapshot with a recorder of its own.
 
+use std::time::Duration;
+
 use curfew_coordinator::{Cause, Phase, Presence, ShutdownStatus, Status, Trigger};
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use super::{
-    BUILD_INFO, Counters, Family, HEALTH_STATUS, HISTORY_EVENTS_LOST, HOST_PRESENCE,
-    JOURNAL_DURABLE, JOURNAL_WRITE_FAILURES, Kind, PEER_UP, PHASE, PLAN_MARGIN, PLAN_RUNTIME_LEFT,
-    PLAN_TIME_NEEDED, SHUTDOWN, STOP_TIME, TRIGGER, UPS_READING_AGE, nut,
+    BUILD_INFO, CERTIFICATE_EXPIRY, Counters, Family, HEALTH_STATUS, HISTORY_EVENTS_LOST,
+    HOST_PRESENCE, JOURNAL_DURABLE, JOURNAL_WRITE_FAILURES, Kind, PEER_UP, PHASE, PLAN_MARGIN,
+    PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, SHUTDOWN, STOP_TIME, TRIGGER, UPS_READING_AGE, nut,
 };
 use crate::health::{Health, State};
 use crate::snapshot::Snapshot;
@@ -26,6 +28,10 @@ pub fn render(snapshot: &Snapshot, counters: &Counters) -> String {
     shutdown(page, status.shutdown.as_ref());
     health(page, snapshot);
     journal(page, snapshot);
+    for (holder, expiry) in &snapshot.certificates {
+        let at = Duration::from_secs(*expiry).as_secs_f64();
+        page.set(&CERTIFICATE_EXPIRY, [holder.as_str()], at);
+    }
     if let Some(age) = snapshot.reading_age() {
         page.set(&UPS_READING_AGE, [&status.ups.name], age.as_secs_f64());
     }
