@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::gauge::Gauge;
 use crate::link::LinkWatch;
 use crate::outage::Outage;
-use crate::peer::Peer;
+use crate::peer::{Conclusion, Peer};
 use crate::shutdown::Shutdown;
 use crate::stop_time::StopHistory;
 use crate::{
@@ -159,9 +159,10 @@ impl Coordinator {
         let mut off = Vec::new();
         for (name, peer) in &mut self.peers {
             let stop_time = stop_time_of(self.shutdown.as_ref(), &self.plan_now, name);
-            if let Some(conclusion) = peer.settle(self.now, stop_time, &settings) {
-                let crate::peer::Conclusion::Off { took } = conclusion;
-                off.push((name.clone(), took));
+            match peer.settle(self.now, stop_time, &settings) {
+                Some(Conclusion::Off { took }) => off.push((name.clone(), took)),
+                Some(Conclusion::Lost) => self.notes.push(Note::Lost { host: name.clone() }),
+                None => {}
             }
             if let Some(at) = peer.next_look(stop_time, &settings).filter(|at| *at > self.now) {
                 self.deadline = self.deadline.map(|deadline| deadline.min(at));

@@ -37,6 +37,10 @@ pub(crate) struct Outage {
 impl Outage {
     /// Takes a fresh reading, of whomever.
     pub(crate) fn on_line(&mut self, now: Time, line: Line, left: Option<Duration>) {
+        // A reading that was older when it was told takes nothing back.
+        if self.seen.is_some_and(|seen| seen.at > now) {
+            return;
+        }
         match line {
             Line::Unknown => return,
             Line::Mains => self.on_mains(),

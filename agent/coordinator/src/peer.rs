@@ -35,6 +35,8 @@ pub(crate) struct Peer {
     looked_at: Option<Time>,
     /// Proven off since.
     pub(crate) off_since: Option<Time>,
+    /// It fell silent without a word, and that was concluded.
+    is_lost_told: bool,
     /// What it said in this agent's run was heard at least once, by whomever.
     pub(crate) is_known: bool,
 }
@@ -55,7 +57,13 @@ impl Peer {
 
     /// Takes a message of the host itself; returns whether it counts.
     pub(crate) fn on_message(&mut self, now: Time, message: &StateMessage) -> bool {
-        if !self.admits(&message.session, message.sequence) {
+        // Another may have repeated of this very message before it came.
+        let is_repeated = self.session.as_ref() == Some(&message.session)
+            && self.sequence == message.sequence
+            && self.message.as_ref().is_none_or(|known| {
+                known.session != message.session || known.sequence < message.sequence
+            });
+        if !is_repeated && !self.admits(&message.session, message.sequence) {
             return false;
         }
         self.enter(&message.session, message.sequence);
@@ -76,8 +84,12 @@ impl Peer {
         self.enter(&heard.session, heard.sequence);
         self.on_phase(now.minus(heard.age), heard.phase);
         self.mounts.clone_from(&heard.mounts);
-        self.known_at = self.known_at.max(Some(now.minus(heard.age)));
+        let at = now.minus(heard.age);
+        self.known_at = self.known_at.max(Some(at));
         self.is_known = true;
+        if self.off_since.is_some_and(|off| at >= off) {
+            self.off_since = None;
+        }
     }
 
     /// Takes the end of the session.
@@ -173,7 +185,8 @@ impl Peer {
             self.off_since = Some(now);
             return Some(Conclusion::Off { took: None });
         }
-        None
+        let is_news = !std::mem::replace(&mut self.is_lost_told, true);
+        is_news.then_some(Conclusion::Lost)
     }
 
     /// Returns when [`Peer::settle`] could next conclude something, if nothing else happens.
@@ -240,6 +253,7 @@ impl Peer {
         if is_other_boot {
             self.leaving_since = None;
             self.phase = None;
+            self.off_since = None;
         }
         if let Some(known) = self.session.replace(session.clone()) {
             if self.retired.len() >= RETIRED {
@@ -262,6 +276,7 @@ impl Peer {
         self.known_at = self.known_at.max(Some(now));
         self.silent_since = None;
         self.off_since = None;
+        self.is_lost_told = false;
         self.is_known = true;
     }
 }
@@ -274,4 +289,6 @@ pub(crate) enum Conclusion {
         /// The stop time.
         took: Option<Duration>,
     },
+    /// It fell silent without ever having said `stopping`.
+    Lost,
 }
