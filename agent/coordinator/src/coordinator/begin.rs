@@ -107,17 +107,17 @@ impl Coordinator {
         if self.is_return_promised() { End::Cut } else { End::Hold }
     }
 
-    /// Returns the dependents that this host waits for: all but those off by intent.
+    /// Returns the dependents that this host waits for: those that take part, and whoever of the
+    /// others is there all the same. Who was off by intent takes no part.
     fn dependents(&self) -> BTreeSet<HostName> {
         let Some(open) = &self.shutdown else { return BTreeSet::new() };
         let mut dependents = open.plan.dependents(&self.me);
         dependents.retain(|host| {
-            let is_intended = self.owed.get(host).is_some_and(|entry| entry.debt == Debt::Intended);
             let is_there = self
                 .peers
                 .get(host)
                 .is_some_and(|peer| peer.is_connected(self.now, self.settings()));
-            is_there || !is_intended || open.has_order()
+            is_there || open.participants.contains(host)
         });
         dependents
     }

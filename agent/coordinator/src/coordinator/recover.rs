@@ -118,9 +118,11 @@ impl Coordinator {
             let since = self.gauge.low_since().unwrap_or(self.now);
             self.outage.on_low(since, &me);
         }
-        if self.begun.is_some() {
-            // The record says «about to call»: only the OS knows whether the call was made.
+        if let Some(begun) = &mut self.begun {
+            // The record says «about to call»: only the OS knows whether the call was made, and
+            // whether a stop that it took still runs.
             self.calling.must_ask = true;
+            begun.is_accepted = begun.is_held;
         }
     }
 
