@@ -122,6 +122,15 @@ impl Shutdown {
         }
     }
 
+    /// Takes over who took part in a shutdown that this one supersedes, and how to wake a host that
+    /// only its plan still knows.
+    pub(crate) fn inherit(&mut self, superseded: &Self) {
+        self.participants.extend(superseded.participants.iter().cloned());
+        if superseded.participants.iter().any(|host| !self.plan.hosts.contains_key(host)) {
+            self.plan.unite(&superseded.plan);
+        }
+    }
+
     /// The plan is the owner's, else that of the declarer whose name sorts first.
     fn ranks_before(&self, planner: &HostName) -> bool {
         let owner = &self.plan.owner;

@@ -6,8 +6,8 @@ use super::Coordinator;
 use crate::owed::{Debt, unite};
 use crate::shutdown::{Shutdown, is_blind};
 use crate::{
-    Action, Cause, HostName, Note, Owed, Reason, Standing, StateMessage, Time, ToldShutdown,
-    Trigger, TurnReason,
+    Cause, HostName, Note, Owed, Reason, Standing, StateMessage, Time, ToldShutdown, Trigger,
+    TurnReason,
 };
 
 impl Coordinator {
@@ -58,32 +58,31 @@ impl Coordinator {
             time_left: end.map(|end| now.until(end)),
         });
         shutdown.reasons.insert(reason);
-        if !is_open {
-            self.judge_fit();
-        }
-        self.sync_if_compressed();
+        self.judge_fit();
     }
 
     /// Takes the next number; who took part in a shutdown that has not ended takes part in it.
     fn open_next(&mut self) {
-        let inherited = self.shutdown.take().map(|open| open.participants).unwrap_or_default();
-        let mut participants = self.participants_now();
-        participants.extend(inherited);
+        let superseded = self.shutdown.take();
         self.highest = self.highest.max(self.ended) + 1;
         self.renew_plan();
-        self.shutdown = Some(Shutdown {
+        let mut opened = Shutdown {
             number: self.highest,
             standing: Standing::Declared,
             reasons: BTreeSet::new(),
             plan: self.plan_now.clone(),
             planner: self.me.clone(),
-            participants,
+            participants: self.participants_now(),
             assumed_end: None,
             carried_ends: BTreeMap::new(),
             latched_at: self.now,
             left_at_latch: None,
             is_compressed: false,
-        });
+        };
+        if let Some(superseded) = &superseded {
+            opened.inherit(superseded);
+        }
+        self.shutdown = Some(opened);
         self.on_latched();
     }
 
@@ -136,17 +135,17 @@ impl Coordinator {
         let participants = open.participants.clone();
         match (open.standing, told.standing) {
             (Standing::Recorded | Standing::Declared, Standing::Returning) => {
-                self.turn(TurnReason::Heard);
+                self.turn_as_heard();
             }
             (Standing::Recorded, Standing::Declared) if may_latch && !is_blind(told) => {
                 open.standing = Standing::Declared;
                 self.notes.push(Note::Latched { number: told.number, from: from.clone() });
                 self.on_latched();
-                self.judge_fit();
             }
             (Standing::Recorded | Standing::Declared, Standing::Declared | Standing::Recorded)
             | (Standing::Returning, _) => {}
         }
+        self.judge_fit();
         self.owe(&participants);
     }
 
@@ -164,11 +163,10 @@ impl Coordinator {
                 }
                 self.on_latched();
                 self.judge_fit();
-                self.sync_if_compressed();
             }
             Standing::Returning => {
                 self.take_over(told, Standing::Declared);
-                self.turn(TurnReason::Heard);
+                self.turn_as_heard();
             }
             // Somebody has booted with it. Only the owner can bring it to an end: its own record
             // was lost, or it never followed that declaration.
@@ -184,9 +182,11 @@ impl Coordinator {
 
     /// Makes the told shutdown the open one; it supersedes any lower number.
     fn take_over(&mut self, told: &ToldShutdown, standing: Standing) {
-        let inherited = self.shutdown.take().map(|open| open.participants).unwrap_or_default();
+        let superseded = self.shutdown.take();
         let mut open = Shutdown::from_told(self.now, told, standing);
-        open.participants.extend(inherited);
+        if let Some(superseded) = &superseded {
+            open.inherit(superseded);
+        }
         if !open.plan.hosts.contains_key(&self.me) {
             open.plan.unite(&self.plan_now);
         }
@@ -252,12 +252,5 @@ impl Coordinator {
     fn may_latch_again(&self) -> bool {
         let waited = self.now.since(self.started_at) >= self.settings().built_in.boot_grace;
         self.gauge.reading().is_some() || waited
-    }
-
-    fn sync_if_compressed(&mut self) {
-        let is_compressed = self.shutdown.as_ref().is_some_and(|open| open.is_compressed);
-        if is_compressed && self.is_owner() && !self.actions.contains(&Action::Sync) {
-            self.actions.push(Action::Sync);
-        }
     }
 }

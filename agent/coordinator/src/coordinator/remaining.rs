@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Coordinator;
 use crate::plan::Overhead;
-use crate::{Line, Standing, Time};
+use crate::{Action, HostName, Line, Phase, Standing, Time};
 
 /// Detection takes up to two beats: one poll of `upsd`, and the message that tells of it.
 const DETECTION_BEATS: u32 = 2;
@@ -121,16 +121,29 @@ impl Coordinator {
         Some(end.minus(own))
     }
 
-    /// Notes whether the plan of the shutdown that was just latched fits the battery.
+    /// Notes, as soon as the open shutdown has an end of the battery, whether its plan fits: an
+    /// order has none, until the battery adds its reason.
     pub(super) fn judge_fit(&mut self) {
         let Some(end) = self.battery_end() else { return };
         let margin = self.settings().cut_margin;
         let now = self.now;
+        let is_owner = self.is_owner();
         let Some(shutdown) = self.shutdown.as_mut() else { return };
+        if shutdown.left_at_latch.is_some() {
+            return;
+        }
         shutdown.left_at_latch = Some(now.until(end));
-        let starts = shutdown.participants.iter();
+        // Who is on its way already needs no latest start any more.
+        let begun = |host: &&HostName| {
+            let peer = self.peers.get(*host);
+            peer.is_some_and(|peer| peer.phase.is_some_and(Phase::has_begun))
+        };
+        let starts = shutdown.participants.iter().filter(|host| !begun(host));
         shutdown.is_compressed = starts
             .map(|host| shutdown.plan.latest_start(host, end, margin))
             .any(|latest| latest < now);
+        if shutdown.is_compressed && is_owner {
+            self.actions.push(Action::Sync);
+        }
     }
 }

@@ -192,11 +192,14 @@ impl Coordinator {
         let settings = self.settings();
         let seen = self.outage.seen.filter(|seen| seen.line == Line::Battery)?;
         let left = self.outage.blind_left(self.now, settings.built_in.blind_left)?;
+        // A call-off is no promise that the battery lasts: who sees nothing still goes in time.
+        let reserve =
+            if self.outage.is_called_off { settings.reserve / 2 } else { settings.reserve };
         let limit = match seen.left {
-            Some(_) => self.time_needed() + settings.reserve,
+            Some(_) => self.time_needed() + reserve,
             None => Duration::ZERO,
         };
-        if left > limit || self.outage.is_called_off {
+        if left > limit {
             return None;
         }
         Some(Holding {

@@ -79,6 +79,15 @@ impl Coordinator {
         }
     }
 
+    /// Turns because a peer has. Where this host itself reads battery, it was no mains that turned
+    /// it: an operator has called off, and the numbers must not declare anew at once.
+    pub(super) fn turn_as_heard(&mut self) {
+        if self.own_line() == Line::Battery {
+            self.outage.is_called_off = true;
+        }
+        self.turn(TurnReason::Heard);
+    }
+
     /// An operator's turn.
     pub(super) fn call_off(&mut self, operator: &str) {
         if self.shutdown.is_none() {
