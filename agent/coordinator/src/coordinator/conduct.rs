@@ -17,8 +17,8 @@ use crate::{
 pub(super) struct Conduct {
     /// When it began: the gates' limits count from here.
     pub(super) since: Time,
-    /// Since when nothing is known of the mains: battery starts that anew.
-    dark_since: Time,
+    /// The last reading was battery: when that is over, everything starts anew.
+    is_dark: bool,
     passed: BTreeSet<Gate>,
     hosts: BTreeMap<HostName, Waking>,
 }
@@ -133,7 +133,7 @@ impl Coordinator {
         self.notes.push(Note::Conducting { number });
         self.conduct = Some(Conduct {
             since,
-            dark_since: since,
+            is_dark: false,
             passed: BTreeSet::new(),
             hosts: BTreeMap::new(),
         });
@@ -160,7 +160,9 @@ impl Coordinator {
     /// not mains, and is waited for as long as for the charge.
     fn may_wake(&mut self) -> bool {
         let wait = self.settings().charge_wait;
-        match self.own_line() {
+        let line = self.own_line();
+        self.note_dark(line);
+        match line {
             Line::Mains => {
                 let is_stable = self.has_stable_mains();
                 if is_stable {
@@ -168,26 +170,30 @@ impl Coordinator {
                 }
                 is_stable
             }
-            Line::Battery => {
-                let now = self.now;
-                if let Some(conduct) = self.conduct.as_mut() {
-                    conduct.dark_since = now;
-                    conduct.since = now;
-                    conduct.passed.clear();
-                }
-                false
-            }
+            Line::Battery => false,
             Line::Unknown => {
                 // Only battery starts the wait anew: a peer that reads mains takes nothing back.
                 let seen = self.outage.seen.filter(|seen| seen.line == Line::Battery);
                 let Some(conduct) = &self.conduct else { return false };
-                let since = seen.map_or(conduct.dark_since, |it| it.at.max(conduct.dark_since));
+                let since = seen.map_or(conduct.since, |it| it.at.max(conduct.since));
                 if self.now.since(since) < wait {
                     return false;
                 }
                 self.pass(Gate::Mains, true);
                 true
             }
+        }
+    }
+
+    /// A reading of battery takes the gates back, and all their limits count from its end.
+    fn note_dark(&mut self, line: Line) {
+        let now = self.now;
+        let Some(conduct) = self.conduct.as_mut() else { return };
+        if line == Line::Battery {
+            conduct.is_dark = true;
+            conduct.passed.clear();
+        } else if std::mem::take(&mut conduct.is_dark) {
+            conduct.since = now;
         }
     }
 
