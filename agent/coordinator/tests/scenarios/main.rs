@@ -12,4 +12,7 @@
 )]
 
 mod cycle;
+mod declaring;
+mod stopping;
+mod triggers;
 mod world;

@@ -19,7 +19,7 @@ mod ups;
 
 pub(crate) use machine::{Machine, Power};
 pub(crate) use timeline::{Fact, Timeline};
-pub(crate) use ups::Ups;
+pub(crate) use ups::{Lie, Ups};
 
 /// From one machine to another.
 const LATENCY: u64 = 5;
@@ -36,6 +36,10 @@ pub(crate) struct World {
     pub(crate) timeline: Timeline,
     /// Directions in which nothing gets through.
     pub(crate) cuts: BTreeSet<(HostName, HostName)>,
+    /// Directions in which no session gets through, though everything else does.
+    pub(crate) cut_sessions: BTreeSet<(HostName, HostName)>,
+    /// Hosts whose cable is out.
+    pub(crate) unplugged: BTreeSet<HostName>,
     /// The switch has power when the UPS has.
     pub(crate) is_switch_on_ups: bool,
     now: u64,
@@ -69,6 +73,8 @@ impl World {
             abilities: Abilities::default(),
             timeline: Timeline::default(),
             cuts: BTreeSet::new(),
+            cut_sessions: BTreeSet::new(),
+            unplugged: BTreeSet::new(),
             is_switch_on_ups: true,
             now: START,
             machines,
@@ -236,8 +242,13 @@ impl World {
         self.ups.mains || (self.is_switch_on_ups && self.ups.output)
     }
 
+    fn has_carrier(&self, host: &HostName) -> bool {
+        self.has_switch() && !self.unplugged.contains(host)
+    }
+
     fn passes(&self, from: &HostName, to: &HostName) -> bool {
-        self.has_switch() && !self.cuts.contains(&(from.clone(), to.clone()))
+        let is_cut = self.cuts.contains(&(from.clone(), to.clone()));
+        self.has_carrier(from) && self.has_carrier(to) && !is_cut
     }
 
     fn is_linked(&self, one: &HostName, other: &HostName) -> bool {
@@ -247,9 +258,9 @@ impl World {
     fn link_of(&self, host: &HostName) -> Link {
         let others = self.machines.values().filter(|it| it.name != *host && it.runs());
         Link {
-            has_carrier: Some(self.has_switch()),
+            has_carrier: Some(self.has_carrier(host)),
             heard_frame: Some(others.into_iter().any(|it| self.passes(&it.name, host))),
-            heard_gateway: Some(self.ups.mains),
+            heard_gateway: Some(self.ups.mains && self.has_carrier(host)),
         }
     }
 
@@ -272,7 +283,9 @@ impl World {
         let Some(agent) = &mut self.machine_mut(from.as_str()).agent else { return };
         let message = agent.message(now).aged(Duration::from_millis(LATENCY));
         for to in self.names() {
-            if to != *from && self.passes(from, &to) && self.machine(to.as_str()).runs() {
+            let is_cut = self.cut_sessions.contains(&(from.clone(), to.clone()));
+            let runs = self.machine(to.as_str()).runs();
+            if to != *from && runs && !is_cut && self.passes(from, &to) {
                 let message = Box::new(message.clone());
                 self.after(LATENCY, Happening::Delivered { to, message });
             }

@@ -22,6 +22,8 @@ pub(super) enum Change {
 const AGENT_AFTER: u64 = 3_000;
 /// The OS takes a call.
 const ACCEPTS_AFTER: u64 = 20;
+/// How far a reckoned runtime may be off: the driver tells of it in whole seconds and late.
+const RECKONING: u128 = 6_000;
 /// From the signal to the agent until its end.
 const AGENT_ENDS_AFTER: u64 = 300;
 
@@ -83,7 +85,7 @@ impl World {
 
     pub(super) fn call_stop(&mut self, host: &HostName, call: Call) {
         let ask_first = call.ask_first;
-        let end = call.end;
+        let Call { end, cut_after, .. } = call;
         self.note(host, Fact::StopCalled(call));
         let machine = self.machine_mut(host.as_str());
         if machine.refuses_stop {
@@ -103,7 +105,9 @@ impl World {
         self.change_after(host, stops_in / 2, Change::Halts);
         self.change_after(host, stops_in / 2 + AGENT_ENDS_AFTER, Change::EndsAgent);
         self.change_after(host, stops_in * 3 / 4, Change::Unmounts);
-        self.change_after(host, stops_in, Change::Ends);
+        // The late hook of an owner that cuts waits for the time that the flag holds.
+        let wait = u64::try_from(cut_after.as_millis()).expect("a short time");
+        self.change_after(host, stops_in.max(wait), Change::Ends);
     }
 
     pub(super) fn reboot(&mut self, host: &HostName) {
@@ -159,7 +163,8 @@ impl World {
         if is_cut {
             let all_off = self.machines.values().all(|machine| machine.power == Power::Off);
             let margin = self.cluster.settings.cut_margin.as_millis();
-            let is_empty = u128::from(self.ups.left) < margin;
+            // Where the reckoning of the runtime is true within some seconds, so is the cut.
+            let is_empty = u128::from(self.ups.left) < margin + RECKONING;
             self.check(all_off || is_empty, "the UPS was cut while a fed host ran");
             self.ups.output = false;
             self.lose_output();

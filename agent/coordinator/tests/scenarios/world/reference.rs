@@ -64,10 +64,20 @@ impl World {
 
     /// Lets the mains fail and waits until everybody has latched the shutdown that follows.
     pub(crate) fn outage(&mut self) -> u64 {
+        self.outage_of(&ALL)
+    }
+
+    /// The same where only `hosts` run.
+    pub(crate) fn outage_of(&mut self, hosts: &[&str]) -> u64 {
         self.mains_fail();
         self.until("all have latched", 300, |world| {
-            ALL.iter().all(|host| world.is_in_shutdown(host))
+            hosts.iter().all(|host| world.is_in_shutdown(host))
         })
+    }
+
+    /// Returns what `host` did that `is` describes.
+    pub(crate) fn facts(&self, host: &str, is: impl Fn(&Fact) -> bool) -> Vec<Fact> {
+        self.timeline.of(host).filter(|fact| is(fact)).cloned().collect()
     }
 
     pub(crate) fn is_in_shutdown(&self, host: &str) -> bool {
@@ -76,6 +86,11 @@ impl World {
 
     pub(crate) fn phase(&self, host: &str) -> Option<Phase> {
         Some(self.machine(host).agent.as_ref()?.phase())
+    }
+
+    /// Returns the highest number that has ended for `host`, if its agent runs.
+    pub(crate) fn ended(&self, host: &str) -> Option<u64> {
+        Some(self.machine(host).agent.as_ref()?.ended())
     }
 
     pub(crate) fn is_off(&self, host: &str) -> bool {
@@ -153,12 +168,9 @@ impl World {
         self.check(!calls, "nobody stops");
     }
 
-    /// Cuts the cable between `host` and all others.
+    /// Pulls the cable of `host`.
     pub(crate) fn isolate(&mut self, host: &str) {
-        for other in ALL.iter().filter(|other| **other != host) {
-            self.cut(host, other);
-            self.cut(other, host);
-        }
+        self.unplugged.insert(host.into());
     }
 
     /// Nothing gets from `from` to `to`.
@@ -168,6 +180,8 @@ impl World {
 
     pub(crate) fn heal(&mut self) {
         self.cuts.clear();
+        self.cut_sessions.clear();
+        self.unplugged.clear();
     }
 
     pub(crate) fn order_shutdown(&mut self, host: &str, then_wake: bool) {

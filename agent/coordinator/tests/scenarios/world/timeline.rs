@@ -47,11 +47,15 @@ impl Timeline {
         self.facts.iter().filter(|(_, _, fact)| is(fact)).map(|(at, _, _)| *at).collect()
     }
 
+    /// Iterates over what `host` did, in order.
+    pub(crate) fn of(&self, host: &str) -> impl Iterator<Item = &Fact> {
+        self.facts.iter().filter(move |(_, by, _)| by.as_str() == host).map(|(_, _, fact)| fact)
+    }
+
     /// Returns the notes of `host` in order.
     pub(crate) fn notes(&self, host: &str) -> Vec<&Note> {
-        let facts = self.facts.iter().filter(|(_, by, _)| by.as_str() == host);
-        facts
-            .filter_map(|(_, _, fact)| if let Fact::Note(note) = fact { Some(note) } else { None })
+        self.of(host)
+            .filter_map(|fact| if let Fact::Note(note) = fact { Some(note) } else { None })
             .collect()
     }
 }

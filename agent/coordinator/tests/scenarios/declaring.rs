@@ -1,0 +1,285 @@
+//! Declaring (§5): numbers, what is owed, who takes part, and what a boot forgets.
+
+use curfew_coordinator::{Debt, Note, Phase, Standing, TurnReason};
+
+use crate::world::reference::{ALL, K1, K2, NFS};
+use crate::world::{Fact, World};
+
+/// "A declaration takes 1 + the highest number known."
+#[test]
+fn the_next_outage_has_the_next_number() {
+    let mut world = World::reference();
+    for number in 1..=2 {
+        world.outage();
+        let open = world.status(K1).shutdown.map(|open| open.number);
+        world.check(open == Some(number), "the next number");
+        world.call_off(NFS);
+        world.mains_return();
+        world.until("all is whole again", 900, World::is_whole);
+        world.ups.left = world.ups.full;
+        world.run(100);
+    }
+    world.check(world.status(K2).ended == 2, "both have ended everywhere");
+}
+
+/// "Declarations with one number are one shutdown: reasons and participants are united, so that …
+/// healed partitions are harmless."
+#[test]
+fn two_that_declared_apart_are_one_shutdown_when_the_partition_heals() {
+    let mut world = World::reference();
+    world.machine_mut(K2).stops_in = 200_000;
+    world.isolate(K2);
+    world.run(10);
+    world.mains_fail();
+    world.machine_mut(K2).sees_upsd = false;
+    world.run(5);
+    // The others declare; k8s-2 gets the same number from an operator at its console.
+    world.until("nfs declares", 200, |world| world.is_in_shutdown(NFS));
+    world.order_shutdown(K2, false);
+    world.run(2);
+    world.check(world.numbers().len() == 1, "one number, declared twice");
+    world.heal();
+    world.run(3);
+    for host in ALL {
+        let reasons = world.status(host).shutdown.map(|open| open.reasons.len());
+        world.check(reasons == Some(2), "both reasons are known");
+    }
+}
+
+/// "While a host has N `declared`, a trigger adds its reason to N and takes no number."
+#[test]
+fn a_second_trigger_adds_its_reason_to_the_open_shutdown() {
+    let mut world = World::reference();
+    world.machine_mut(K2).stops_in = 900_000;
+    world.outage();
+    world.ups.low_below = u64::MAX;
+    world.run(10);
+    world.check(world.numbers().len() == 1, "one number");
+    world.check(world.triggers(NFS).len() == 2, "two reasons");
+}
+
+/// "One that hears a higher `ended` takes it over": a host that was away does not stay behind.
+#[test]
+fn a_host_that_was_cut_off_takes_over_what_has_ended() {
+    let mut world = World::reference();
+    world.machine_mut(K1).refuses_stop = true;
+    world.outage();
+    world.until("k8s-2 is off", 100, |world| world.is_off(K2));
+    world.isolate(K1);
+    world.mains_return();
+    world.until("nfs has ended it", 2000, |world| world.status(NFS).ended == 1);
+    world.heal();
+    world.machine_mut(K1).refuses_stop = false;
+    world.until("k8s-1 knows", 10, |world| world.status(K1).ended == 1);
+    world.check(world.calls(NFS).is_empty(), "nfs stayed");
+}
+
+/// "`returning` outranks `declared` and is never taken back": a call-off given to any host turns
+/// all of them.
+#[test]
+fn a_call_off_given_to_one_host_turns_all() {
+    for host in ALL {
+        let mut world = World::reference();
+        world.machine_mut(K2).stops_in = 900_000;
+        world.outage();
+        world.call_off(host);
+        world.run(3);
+        for other in ALL {
+            let standing = world.status(other).shutdown.map(|open| open.standing);
+            world.check(standing != Some(Standing::Declared), "turned");
+        }
+        world.check(world.calls(K1).is_empty() && world.calls(NFS).is_empty(), "nobody follows");
+    }
+}
+
+/// "A host whose journal is lost takes every host of the file": and wakes those who do not run.
+#[test]
+fn an_owner_that_lost_its_journal_wakes_everybody() {
+    let mut world = World::reference();
+    world.outage();
+    world.until("nfs holds", 300, |world| world.phase(NFS) == Some(Phase::Holding));
+    world.until("k8s-1 is off", 60, |world| world.is_off(K1));
+    world.lose_journal(NFS);
+    world.mains_return();
+    // The agent of the hold wrote its journal again; the disk loses it with the reboot.
+    world.until("nfs reboots", 200, |world| world.booted(NFS).is_some());
+    world.lose_journal(NFS);
+    world.until("all is whole again", 1500, World::is_whole);
+    world.check(world.noted(NFS, |note| matches!(note, Note::JournalLost)).is_some(), "said");
+    world.check(world.booted(K1) < world.booted(K2), "in order");
+}
+
+/// "Owed are … a host heard `up` that falls silent on battery": woken, though no shutdown was ever
+/// declared.
+#[test]
+fn a_host_that_falls_silent_on_battery_is_woken_without_any_shutdown() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(10);
+    world.crash(K2);
+    world.run(30);
+    world.mains_return();
+    world.until("all is whole again", 600, World::is_whole);
+    world.check(!world.packets(K2).is_empty(), "it was sent packets");
+    world.check(world.numbers().is_empty(), "nothing was declared");
+}
+
+/// "An entry ends when the host is heard … `up` in the same [boot] with no shutdown open": a loose
+/// cable on battery is forgotten.
+#[test]
+fn a_host_that_was_only_cut_off_on_battery_is_not_owed_for_long() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(5);
+    world.isolate(K2);
+    world.run(20);
+    world.check(world.status(NFS).owed.contains_key(&K2.into()), "owed while silent");
+    world.heal();
+    world.run(10);
+    world.check(!world.status(NFS).owed.contains_key(&K2.into()), "not owed any more");
+    world.mains_return();
+    world.run(120);
+    world.check(world.packets(K2).is_empty(), "and not woken");
+}
+
+/// "… or after a full `wake-timeout` of packets *while off*, reported", and "ending … a number never
+/// clears it".
+#[test]
+fn a_host_that_does_not_come_gets_packets_for_the_whole_wake_timeout_and_is_reported() {
+    let mut world = World::reference();
+    world.machine_mut(K2).can_wake = false;
+    world.outage();
+    world.until("k8s-2 begins", 10, |world| world.began(K2).is_some());
+    world.mains_return();
+    world.until("nfs gives it up", 2000, |world| {
+        let owed = world.status(NFS).owed;
+        owed.get(&K2.into()).is_some_and(|entry| entry.debt == Debt::GivenUp)
+    });
+    let packets = world.packets(K2);
+    let span = packets.last().zip(packets.first()).map(|(last, first)| last - first);
+    world.check(span.is_some_and(|span| span >= 560_000), "packets for 10 minutes");
+    world.check(packets.len() <= 22, "one each 30 s");
+    let passed = |note: &Note| matches!(note, Note::PassedBy { .. });
+    world.check(world.noted(NFS, passed).is_some(), "reported");
+    world.run(300);
+    world.check(world.packets(K2).len() == packets.len(), "and then no more");
+    world.machine_mut(K2).can_wake = true;
+    world.wake(NFS, &[K2]);
+    world.until("all is whole again", 300, World::is_whole);
+}
+
+/// "A declaration is acted on only in the boot in which it was latched: after a boot the record
+/// serves recovery, never a stop."
+#[test]
+fn a_host_that_booted_does_not_act_on_what_it_latched_before() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.until("k8s-2 is off", 300, |world| world.is_off(K2));
+    world.until("k8s-1 is off", 300, |world| world.is_off(K1));
+    // Somebody switches k8s-1 on while nobody else can be heard.
+    world.isolate(K1);
+    world.boot(K1);
+    world.run(120);
+    let standing = world.status(K1).shutdown.map(|open| open.standing);
+    world.check(standing == Some(Standing::Recorded), "recorded");
+    world.check(world.calls(K1).len() == 1, "no stop in this boot");
+    world.check(world.phase(K1) == Some(Phase::Up), "up");
+}
+
+/// "It latches N again only if a peer that itself latched N in its *present* boot tells it
+/// `declared` directly …, and not before its first own reading or 15 s after its start."
+#[test]
+fn a_host_that_booted_latches_again_what_a_peer_still_acts_on() {
+    let mut world = World::reference();
+    world.machine_mut(NFS).holds_in = 900_000;
+    world.outage();
+    world.until("k8s-1 is off", 300, |world| world.is_off(K1));
+    world.machine_mut(K1).sees_upsd = false;
+    world.boot(K1);
+    world.run(48 + 14);
+    world.check(world.calls(K1).len() == 1, "not in its first 15 s, without a reading");
+    world.run(10);
+    world.check(world.calls(K1).len() == 2, "then it goes down again");
+}
+
+/// "An owner that boots with a battery shutdown recorded has turned it; with an order recorded it
+/// does not conduct."
+#[test]
+fn an_owner_that_boots_with_an_order_recorded_wakes_nobody() {
+    let mut world = World::reference();
+    world.order_shutdown(K1, false);
+    world.until("all are off", 400, |world| ALL.iter().all(|host| world.is_off(host)));
+    world.boot(NFS);
+    world.run(400);
+    world.check(world.packets(K1).is_empty() && world.packets(K2).is_empty(), "no packets");
+    world.check(world.status(NFS).ended == 1, "the order is done");
+    world.wake(NFS, &[]);
+    world.until("all is whole again", 600, World::is_whole);
+    world.check(world.booted(K1) < world.booted(K2), "in order, once an operator asks");
+}
+
+/// "… is recovered by `curfew wake` or `--then-wake`".
+#[test]
+fn an_order_that_asks_for_it_wakes_everybody_when_the_owner_is_back() {
+    let mut world = World::reference();
+    world.order_shutdown(NFS, true);
+    world.until("all are off", 400, |world| ALL.iter().all(|host| world.is_off(host)));
+    world.boot(NFS);
+    world.until("all is whole again", 900, World::is_whole);
+    let turned = |note: &Note| matches!(note, Note::Turned { why: TurnReason::ThenWake, .. });
+    world.check(world.noted(NFS, turned).is_some(), "turned");
+}
+
+/// "Participants are all hosts that are not off by intent": what an order turned off stays off
+/// through the next outage, and nobody waits for it.
+#[test]
+fn a_host_that_is_off_by_intent_stays_off_through_an_outage() {
+    let mut world = World::reference();
+    world.order_shutdown(K1, false);
+    world.until("all are off", 400, |world| ALL.iter().all(|host| world.is_off(host)));
+    world.boot(NFS);
+    world.boot(K1);
+    world.run(120);
+    world.mains_fail();
+    world.until("nfs holds", 900, |world| world.phase(NFS) == Some(Phase::Holding));
+    let latest = |fact: &Fact| {
+        matches!(fact, Fact::Note(Note::Began { why, .. })
+        if *why == curfew_coordinator::BeginReason::LatestStart)
+    };
+    world.check(world.timeline.times_of_any(latest).is_empty(), "nobody waits for k8s-2");
+    world.mains_return();
+    world.until("k8s-1 is back", 900, |world| {
+        world.booted(K1).is_some_and(|at| at + 60_000 < world.now()) && world.ended(NFS) == Some(2)
+    });
+    world.run(60);
+    world.check(world.packets(K2).is_empty(), "k8s-2 is not woken");
+}
+
+/// "A journal write has one second, then the host goes on from memory, says so, and asks its OS
+/// before each call."
+#[test]
+fn a_host_whose_disk_fails_goes_on_from_memory_and_asks_its_os() {
+    let mut world = World::reference();
+    world.machine_mut(K1).disk_fails = true;
+    world.outage();
+    world.until("both are off", 300, |world| world.is_off(K1) && world.is_off(K2));
+    let asks = |fact: &Fact| matches!(fact, Fact::StopCalled(call) if call.ask_first);
+    world.check(world.timeline.times(K1, asks).len() == 1, "k8s-1 asks first");
+    world.check(world.timeline.times(K2, asks).is_empty(), "k8s-2 need not");
+}
+
+/// "No thrash: declarations per outage ≤ 1 + the number of mains returns longer than
+/// `mains-stable`"; "flapping".
+#[test]
+fn mains_that_flap_for_minutes_declare_once() {
+    let mut world = World::reference();
+    world.machine_mut(K2).stops_in = 900_000;
+    world.outage();
+    for _ in 0..6 {
+        world.mains_return();
+        world.run(30);
+        world.mains_fail();
+        world.run(10);
+    }
+    world.check(world.numbers().len() == 1, "one number");
+}

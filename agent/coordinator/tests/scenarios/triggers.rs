@@ -1,0 +1,456 @@
+//! Watching the UPS (§4): numbers that lie, triggers, and what is no trigger.
+
+use std::time::Duration;
+
+use curfew_coordinator::{Cause, Line, Note, Trigger};
+
+use crate::world::World;
+use crate::world::reference::{ALL, K1, K2, NFS, cluster};
+
+/// "computed: on battery and `runtime-left ≤ time-needed + reserve`".
+#[test]
+fn computed_declares_when_the_runtime_left_is_down_to_the_time_needed_and_the_reserve() {
+    let mut world = World::reference();
+    let needed = world.status(NFS).plan.time_needed;
+    let at = world.outage();
+    world.check(world.triggers(NFS) == [Trigger::Computed], "by computed, and once");
+    let true_left = Duration::from_millis(world.ups.left);
+    let reserve = world.cluster.settings.reserve;
+    world.check(true_left <= needed + reserve, "not before");
+    world.check(true_left + Duration::from_secs(10) >= needed + reserve, "nor much later");
+    world.check(world.began(K2).is_some_and(|began| began <= at + 10), "k8s-2 begins at once");
+}
+
+/// "Lost contact on mains never triggers."
+#[test]
+fn lost_contact_on_mains_never_triggers() {
+    let mut world = World::reference();
+    for host in ALL {
+        world.machine_mut(host).sees_upsd = false;
+    }
+    world.run(900);
+    world.check(world.numbers().is_empty(), "nothing is declared");
+    world.check_nobody_stopped();
+}
+
+/// "If mains were never away longer than `debounce` … no host stops", whatever the numbers say.
+#[test]
+fn an_outage_shorter_than_the_debounce_is_none() {
+    let mut world = World::reference();
+    world.ups.lie = Some(Box::new(|reading| {
+        reading.runtime = Some(Duration::from_secs(20));
+        reading.charge = Some(3);
+        reading.is_low = true;
+    }));
+    world.run(60);
+    for _ in 0..5 {
+        world.mains_fail();
+        world.run(3);
+        world.mains_return();
+        world.run(20);
+    }
+    world.check(world.numbers().is_empty(), "nothing is declared");
+}
+
+/// "`OB` together with `LB` is critical; `LB` alone never."
+#[test]
+fn low_battery_on_mains_never_triggers() {
+    let mut world = World::reference();
+    world.ups.lie = Some(Box::new(|reading| reading.is_low = true));
+    world.run(300);
+    world.check(world.numbers().is_empty(), "nothing is declared");
+}
+
+/// "low battery: `OB LB`", whatever the numbers say: "time left: the smaller of a credible
+/// runtime-left and `low-battery-left`".
+#[test]
+fn low_battery_on_battery_declares_with_no_more_than_low_battery_left() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.ups.low_below = u64::MAX;
+    world.until("it is declared", 30, |world| !world.triggers(NFS).is_empty());
+    world.check(world.triggers(NFS) == [Trigger::LowBattery], "by low battery");
+    let left = world.status(NFS).shutdown.and_then(|open| open.time_left);
+    let most = world.cluster.settings.low_battery_left;
+    world.check(left.is_some_and(|left| left <= most), "with at most 120 s");
+}
+
+/// "From its first reading on, whoever declared, no host reckons with more than
+/// `low-battery-left` from that moment".
+#[test]
+fn from_the_first_low_battery_on_no_host_reckons_with_more() {
+    let mut world = World::reference();
+    world.machine_mut(K2).stops_in = 900_000;
+    world.outage();
+    world.ups.low_below = u64::MAX;
+    world.run(5);
+    let most = world.cluster.settings.low_battery_left;
+    for host in [NFS, K1] {
+        let left = world.status(host).shutdown.and_then(|open| open.time_left);
+        world.check(left.is_some_and(|left| left <= most), "at most 120 s");
+    }
+    let latest = world.now() + 120_000;
+    world.until("nfs begins", 130, |world| world.began(NFS).is_some());
+    world.check(world.began(NFS) < Some(latest), "within the 120 s");
+}
+
+/// "LB flash of 2 s": each trigger "must stand in every reading over `debounce`".
+#[test]
+fn a_flash_of_low_battery_is_no_trigger() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(10);
+    for _ in 0..3 {
+        world.ups.low_below = u64::MAX;
+        world.run(3);
+        world.ups.low_below = 0;
+        world.run(10);
+    }
+    world.check(world.numbers().is_empty(), "nothing is declared");
+}
+
+/// "charge: on battery and below `charge-below`".
+#[test]
+fn a_charge_below_the_floor_declares_without_any_runtime() {
+    let mut world = World::new(cluster(), 600);
+    world.ups.lie = World::charge_says(21);
+    world.run(60);
+    world.mains_fail();
+    world.run(100);
+    world.check(world.numbers().is_empty(), "not before");
+    world.ups.lie = World::charge_says(19);
+    world.until("it is declared", 60, |world| !world.triggers(NFS).is_empty());
+    world.check(world.triggers(NFS) == [Trigger::Charge], "by charge");
+    let left = world.status(NFS).shutdown.and_then(|open| open.time_left);
+    let assumed = world.status(NFS).plan.time_needed * 2;
+    world.check(left.is_some_and(|left| left <= assumed), "at most 2 × time needed are left");
+}
+
+impl World {
+    fn charge_says(percent: u8) -> Option<crate::world::Lie> {
+        Some(Box::new(move |reading| {
+            reading.charge = Some(percent);
+            reading.runtime = None;
+        }))
+    }
+}
+
+/// "time: on battery for longer than `on-battery-for`"; "old «seconds on battery» from the last
+/// outage" do not count.
+#[test]
+fn the_time_on_battery_counts_for_this_outage_alone() {
+    let mut cluster = cluster();
+    cluster.settings.on_battery_for = Some(Duration::from_secs(30));
+    let mut world = World::settled(cluster);
+    world.mains_fail();
+    world.run(25);
+    world.mains_return();
+    world.run(10);
+    world.mains_fail();
+    world.run(25);
+    world.check(world.numbers().is_empty(), "two outages of 25 s are none of 50 s");
+    world.until("it is declared", 20, |world| !world.triggers(NFS).is_empty());
+    world.check(world.triggers(NFS) == [Trigger::Time], "by time");
+}
+
+/// "On battery since when, and the last credible runtime, are in the journal and survive a restart
+/// in the same boot."
+#[test]
+fn a_restart_of_the_agent_on_battery_loses_neither_the_time_nor_the_runtime() {
+    let mut cluster = cluster();
+    cluster.settings.on_battery_for = Some(Duration::from_secs(60));
+    let mut world = World::settled(cluster);
+    world.mains_fail();
+    world.run(40);
+    world.restart_agent(NFS);
+    world.run(2);
+    world.check(world.status(NFS).ups.runtime_left.is_some(), "the runtime counts at once");
+    world.until("it is declared", 30, |world| !world.triggers(NFS).is_empty());
+}
+
+/// "blind: … the last credible runtime-left counts down at double speed (until the declaration)
+/// and meets `computed`".
+#[test]
+fn who_sees_nothing_on_battery_declares_blind_at_double_speed() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(20);
+    let since = world.now();
+    for host in ALL {
+        world.machine_mut(host).sees_upsd = false;
+    }
+    world.until("all have latched", 120, |world| ALL.iter().all(|it| world.is_in_shutdown(it)));
+    let blind = |host: &&str| world.triggers(host).iter().all(|it| *it == Trigger::Blind);
+    world.check(ALL.iter().all(blind), "by blind alone");
+    // 580 s were left, 499 s are needed: 40 s at double speed, and the debounce.
+    let took = world.now() - since;
+    world.check((40_000..52_000).contains(&took), "at double speed");
+}
+
+/// "… without any, 60 s".
+#[test]
+fn who_never_had_a_runtime_and_sees_nothing_declares_blind_after_60_s() {
+    let mut world = World::reference();
+    world.ups.lie = Some(Box::new(|reading| {
+        reading.runtime = None;
+        reading.charge = None;
+    }));
+    world.run(60);
+    world.mains_fail();
+    world.run(20);
+    let since = world.now();
+    for host in ALL {
+        world.machine_mut(host).sees_upsd = false;
+    }
+    world.until("all have latched", 120, |world| ALL.iter().all(|it| world.is_in_shutdown(it)));
+    let took = world.now() - since;
+    world.check((60_000..70_000).contains(&took), "after 60 s");
+}
+
+/// "A blind declaration is latched only by hosts that are blind themselves; the others report it
+/// and treat the declarer as leaving", and it is owed.
+#[test]
+fn a_blind_declaration_is_reported_by_those_who_see_and_its_declarer_is_woken() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(10);
+    world.machine_mut(K2).sees_upsd = false;
+    world.cut(NFS, K2);
+    world.cut(K1, K2);
+    world.until("k8s-2 begins", 120, |world| world.began(K2).is_some());
+    world.check(world.triggers(K2) == [Trigger::Blind], "blind");
+    world.run(2);
+    let heard = |note: &Note| matches!(note, Note::BlindHeard { .. });
+    world.check(world.noted(NFS, heard).is_some(), "nfs reports it");
+    world.check(!world.is_in_shutdown(NFS) && !world.is_in_shutdown(K1), "nobody follows");
+    world.mains_return();
+    world.until("k8s-2 is off", 60, |world| world.is_off(K2));
+    world.heal();
+    world.machine_mut(K2).sees_upsd = true;
+    world.until("all is whole again", 600, World::is_whole);
+    world.check(!world.packets(K2).is_empty(), "k8s-2 was woken");
+    world.check(world.calls(NFS).is_empty() && world.calls(K1).is_empty(), "the others stayed");
+}
+
+/// "The owner evaluates `computed`, `charge` and `time`; another host does so only when the owner's
+/// agent has been silent, or without a fresh reading, for 15 s."
+#[test]
+fn others_judge_the_numbers_when_the_owner_has_no_reading() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(70);
+    world.machine_mut(NFS).sees_upsd = false;
+    world.until("it is declared", 60, |world| !world.triggers(K1).is_empty());
+    world.check(world.triggers(K1) == [Trigger::Computed], "k8s-1 by computed");
+    world.check(world.triggers(NFS).is_empty(), "nfs sees through the others, and is not blind");
+}
+
+/// "While … at most one driver update lies, nothing is declared."
+#[test]
+fn one_driver_update_that_lies_declares_nothing() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.ups.left = 1_200_000;
+    world.ups.full = 1_200_000;
+    world.run(31);
+    world.ups.lie = Some(Box::new(|reading| {
+        reading.runtime = Some(Duration::from_secs(5));
+        reading.charge = Some(2);
+    }));
+    world.run(29);
+    world.ups.lie = None;
+    world.run(20);
+    world.check(world.numbers().is_empty(), "nothing is declared");
+}
+
+/// "An equal value confirms it and never restarts the countdown, so a constant one is harmless."
+#[test]
+fn a_constant_runtime_runs_down_all_the_same() {
+    let mut world = World::reference();
+    world.ups.lie = Some(Box::new(|reading| reading.runtime = Some(Duration::from_secs(600))));
+    world.run(60);
+    world.outage();
+    world.check(world.ups.left >= 480_000, "in time");
+}
+
+/// "0, −1, 65535 and the like are absent": "runtime 0 or absurd right after transfer".
+#[test]
+fn an_absurd_runtime_is_no_runtime() {
+    for seconds in [0, 65_535] {
+        let mut world = World::reference();
+        world.mains_fail();
+        world.ups.lie =
+            Some(Box::new(move |reading| reading.runtime = Some(Duration::from_secs(seconds))));
+        world.run(60);
+        world.check(world.numbers().is_empty(), "nothing is declared at once");
+        world.until("it is declared", 70, |world| !world.triggers(NFS).is_empty());
+    }
+}
+
+/// "A plan that does not fit the battery on mains … declares by `computed` only after 30 s on
+/// battery."
+#[test]
+fn a_cluster_whose_plan_does_not_fit_waits_half_a_minute() {
+    let mut world = World::new(cluster(), 300);
+    world.run(80);
+    world.mains_fail();
+    let failed = world.now();
+    world.until("it is declared", 60, |world| !world.triggers(NFS).is_empty());
+    let took = world.now() - failed;
+    world.check((30_000..40_000).contains(&took), "after 30 s and the debounce");
+}
+
+/// "forced: `FSD` appears while the agent watches and no shutdown is open … on mains: order."
+#[test]
+fn fsd_that_appears_on_mains_is_an_order() {
+    let mut world = World::reference();
+    world.ups.is_forced = true;
+    world.until("all have latched", 20, |world| ALL.iter().all(|it| world.is_in_shutdown(it)));
+    let order = |note: &Note| {
+        matches!(note, Note::Declared { trigger: Trigger::Forced, cause: Cause::Order, .. })
+    };
+    world.check(ALL.iter().any(|host| world.noted(host, order).is_some()), "an order");
+}
+
+/// "… on battery: battery."
+#[test]
+fn fsd_that_appears_on_battery_is_the_batterys() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(10);
+    world.ups.is_forced = true;
+    world.until("it is declared", 20, |world| world.numbers().len() == 1);
+    let battery = |note: &Note| {
+        matches!(note, Note::Declared { trigger: Trigger::Forced, cause: Cause::Battery, .. })
+    };
+    world.check(ALL.iter().any(|host| world.noted(host, battery).is_some()), "the battery's");
+}
+
+/// "One that was there when the agent started, on mains, is a leftover latch: not acted on,
+/// alarmed": "FSD latch makes every booting client go down again".
+#[test]
+fn fsd_that_was_there_before_the_agent_is_alarmed_and_not_acted_on() {
+    let mut world = World::new(cluster(), 600);
+    world.ups.is_forced = true;
+    world.run(120);
+    world.check(world.numbers().is_empty(), "nothing is declared");
+    let warned = |note: &Note| matches!(note, Note::Warned { text } if text.contains("FSD"));
+    world.check(world.noted(NFS, warned).is_some(), "alarmed");
+}
+
+/// "… once per `upsd` process": what is over is not declared anew by a flag that stays.
+#[test]
+fn fsd_that_stays_declares_once() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(10);
+    world.ups.is_forced = true;
+    world.until("it is declared", 20, |world| world.numbers().len() == 1);
+    world.call_off(NFS);
+    world.mains_return();
+    world.until("all is whole again", 900, World::is_whole);
+    world.run(60);
+    world.check(world.numbers().len() == 1, "one number");
+}
+
+/// "After an operator's call-off no numeric trigger fires again in this outage with more than half
+/// the reserve left; `OB LB` does."
+#[test]
+fn after_a_call_off_no_number_declares_with_more_than_half_the_reserve_left() {
+    let mut world = World::reference();
+    // Nobody has begun when the call-off comes: it is given in the second of the declaration.
+    world.machine_mut(K2).refuses_stop = true;
+    world.outage();
+    world.call_off(K1);
+    world.run(2);
+    world.check(world.numbers().len() == 1, "one number so far");
+    world.until("a second number", 60, |world| world.numbers().len() == 2);
+    let needed = world.status(NFS).plan.time_needed;
+    let left = Duration::from_millis(world.ups.left);
+    let half = world.cluster.settings.reserve / 2;
+    world.check(left <= needed + half, "with less than half the reserve");
+}
+
+/// "… `OB LB` does."
+#[test]
+fn after_a_call_off_low_battery_still_declares() {
+    let mut world = World::reference();
+    world.outage();
+    world.call_off(NFS);
+    world.run(2);
+    world.ups.low_below = u64::MAX;
+    world.until("a second number", 15, |world| world.numbers().len() == 2);
+}
+
+/// "Mains end the battery's reasons; an *order* ends only by an operator."
+#[test]
+fn mains_end_the_batterys_reasons_and_never_an_order() {
+    let mut world = World::reference();
+    world.machine_mut(K2).stops_in = 900_000;
+    world.outage();
+    world.order_shutdown(K1, false);
+    world.run(5);
+    world.mains_return();
+    world.run(300);
+    let standing = world.status(NFS).shutdown.map(|open| open.standing.as_str());
+    world.check(standing == Some("declared"), "the order stands");
+    let left = world.status(NFS).shutdown.and_then(|open| open.time_left);
+    world.check(left.is_none(), "and knows no time");
+}
+
+/// "Stop times are measured by those who wait …; they travel in the state."
+#[test]
+fn stop_times_are_measured_and_known_to_all_after_the_cycle() {
+    let mut world = World::reference();
+    let before = world.status(NFS).plan.time_needed;
+    world.outage();
+    world.until("both are off", 300, |world| world.is_off(K1) && world.is_off(K2));
+    world.run(10);
+    world.mains_return();
+    world.until("all is whole again", 1200, World::is_whole);
+    world.run(3);
+    for host in ALL {
+        let plan = world.status(host).plan;
+        let takes = |host: &str| plan.stop_times.get(&host.into()).map(|stop| stop.takes.as_secs());
+        world.check(takes(K2).is_some_and(|takes| (38..=50).contains(&takes)), "k8s-2");
+        world.check(takes(K1).is_some_and(|takes| (38..=50).contains(&takes)), "k8s-1");
+        world.check(takes(NFS) == Some(8), "the owner measured its own time to enter the hold");
+        world.check(plan.time_needed < before, "less is needed now");
+    }
+}
+
+/// "Of the last five the largest counts, at most twice `stop-timeout`; stops that … were compressed
+/// or touched no power do not count."
+#[test]
+fn stops_of_a_compressed_plan_or_without_power_are_not_measured() {
+    let mut compressed = World::new(cluster(), 300);
+    compressed.run(80);
+    let mut dry = cluster();
+    dry.hosts.iter_mut().for_each(|host| host.touches_power = false);
+    for mut world in [compressed, World::settled(dry)] {
+        world.outage();
+        world.until("both are off", 300, |world| world.is_off(K1) && world.is_off(K2));
+        world.run(10);
+        world.mains_return();
+        world.until("all is whole again", 1500, World::is_whole);
+        let hosts = world.status(K1).plan.stop_times;
+        let measured = hosts.iter().filter(|(name, _)| name.as_str() != NFS);
+        let measured = measured.map(|(_, stop)| stop.measured.len()).sum::<usize>();
+        world.check(measured == 0, "nothing was measured");
+    }
+}
+
+/// "`CAL`, `TEST`, `OFF`, `BYPASS`, `ALARM` never trigger by themselves": what the driver cannot
+/// tell from an outage is unknown, and unknown is not battery.
+#[test]
+fn an_unknown_line_on_mains_is_not_battery() {
+    let mut world = World::reference();
+    world.ups.lie = Some(Box::new(|reading| {
+        reading.line = Line::Unknown;
+        reading.is_calibrating = true;
+        reading.is_low = true;
+        reading.runtime = Some(Duration::from_secs(10));
+    }));
+    world.run(600);
+    world.check(world.numbers().is_empty(), "nothing is declared");
+}
