@@ -78,13 +78,17 @@ impl Peer {
 
     /// Takes what another host repeats of this one.
     pub(crate) fn on_repeated(&mut self, now: Time, heard: &HeardOf) {
-        if !self.admits(&heard.session, heard.sequence) {
+        let at = now.minus(heard.age);
+        // Boots have no order, only moments do: who repeats may not have heard of the newest yet.
+        let is_other_boot =
+            self.session.as_ref().is_some_and(|known| known.boot != heard.session.boot);
+        let is_stale = is_other_boot && self.heard_at.max(self.known_at).is_some_and(|it| at <= it);
+        if is_stale || !self.admits(&heard.session, heard.sequence) {
             return;
         }
         self.enter(&heard.session, heard.sequence);
-        self.on_phase(now.minus(heard.age), heard.phase);
+        self.on_phase(at, heard.phase);
         self.mounts.clone_from(&heard.mounts);
-        let at = now.minus(heard.age);
         self.known_at = self.known_at.max(Some(at));
         self.is_known = true;
         if self.off_since.is_some_and(|off| at >= off) {
