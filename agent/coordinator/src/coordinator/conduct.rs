@@ -56,6 +56,9 @@ impl Coordinator {
             self.restart_turns();
             return;
         }
+        if self.shutdown.as_ref().is_some_and(|open| open.standing == Standing::Recorded) {
+            self.turn(TurnReason::OwnerSilent);
+        }
         let may_send = self.pass_gates();
         for host in self.plan_for_recovery().start_order() {
             if may_send {
@@ -97,14 +100,10 @@ impl Coordinator {
         if !self.owner_is_silent_for(span) || !self.is_first_up() {
             return false;
         }
-        if standing == Some(Standing::Recorded) {
-            let has_order = self.shutdown.as_ref().is_some_and(super::Shutdown::has_order);
-            if has_order || !self.has_mains_for(self.settings().mains_stable) {
-                return false;
-            }
-            self.turn(TurnReason::OwnerSilent);
-        }
-        true
+        // Who has booted since with it turns it when it may wake, which may be without any reading:
+        // with the owner's machine `upsd` is dead too. An order is not recovered.
+        let has_order = self.shutdown.as_ref().is_some_and(super::Shutdown::has_order);
+        standing != Some(Standing::Recorded) || !has_order
     }
 
     fn is_first_up(&self) -> bool {
