@@ -6,13 +6,14 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::print_stderr,
     reason = "a story that goes wrong ends in a panic and shows what happened"
 )]
 
 mod cycle;
 mod declaring;
+mod ending;
+mod recovery;
 mod stopping;
 mod triggers;
 mod world;

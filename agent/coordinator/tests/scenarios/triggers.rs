@@ -113,12 +113,12 @@ fn a_flash_of_low_battery_is_no_trigger() {
 #[test]
 fn a_charge_below_the_floor_declares_without_any_runtime() {
     let mut world = World::new(cluster(), 600);
-    world.ups.lie = World::charge_says(21);
+    world.say_charge(21);
     world.run(60);
     world.mains_fail();
     world.run(100);
     world.check(world.numbers().is_empty(), "not before");
-    world.ups.lie = World::charge_says(19);
+    world.say_charge(19);
     world.until("it is declared", 60, |world| !world.triggers(NFS).is_empty());
     world.check(world.triggers(NFS) == [Trigger::Charge], "by charge");
     let left = world.status(NFS).shutdown.and_then(|open| open.time_left);
@@ -127,11 +127,11 @@ fn a_charge_below_the_floor_declares_without_any_runtime() {
 }
 
 impl World {
-    fn charge_says(percent: u8) -> Option<crate::world::Lie> {
-        Some(Box::new(move |reading| {
+    fn say_charge(&mut self, percent: u8) {
+        self.ups.lie = Some(Box::new(move |reading| {
             reading.charge = Some(percent);
             reading.runtime = None;
-        }))
+        }));
     }
 }
 
@@ -158,7 +158,7 @@ fn the_time_on_battery_counts_for_this_outage_alone() {
 #[test]
 fn a_restart_of_the_agent_on_battery_loses_neither_the_time_nor_the_runtime() {
     let mut cluster = cluster();
-    cluster.settings.on_battery_for = Some(Duration::from_secs(60));
+    cluster.settings.on_battery_for = Some(Duration::from_mins(1));
     let mut world = World::settled(cluster);
     world.mains_fail();
     world.run(40);
@@ -267,7 +267,7 @@ fn one_driver_update_that_lies_declares_nothing() {
 #[test]
 fn a_constant_runtime_runs_down_all_the_same() {
     let mut world = World::reference();
-    world.ups.lie = Some(Box::new(|reading| reading.runtime = Some(Duration::from_secs(600))));
+    world.ups.lie = Some(Box::new(|reading| reading.runtime = Some(Duration::from_mins(10))));
     world.run(60);
     world.outage();
     world.check(world.ups.left >= 480_000, "in time");

@@ -19,7 +19,7 @@ mod ups;
 
 pub(crate) use machine::{Machine, Power};
 pub(crate) use timeline::{Fact, Timeline};
-pub(crate) use ups::{Lie, Ups};
+pub(crate) use ups::Ups;
 
 /// From one machine to another.
 const LATENCY: u64 = 5;

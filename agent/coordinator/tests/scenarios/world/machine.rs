@@ -11,6 +11,7 @@ pub(crate) enum Power {
 }
 
 /// One machine. Spans are in milliseconds.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch that a story may throw")]
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) name: HostName,
@@ -48,6 +49,8 @@ pub(crate) struct Machine {
     pub(crate) refuses_stop: bool,
     /// The agent is killed after it saved that it is about to call, and before it calls.
     pub(crate) dies_before_call: bool,
+    /// No agent starts with it.
+    pub(crate) has_no_agent: bool,
     /// Its network card answers ARP even when it is off.
     pub(crate) answers_arp_when_off: bool,
 }
@@ -78,6 +81,7 @@ impl Machine {
             sees_upsd: true,
             refuses_stop: false,
             dies_before_call: false,
+            has_no_agent: false,
             answers_arp_when_off: false,
         }
     }

@@ -5,7 +5,7 @@ use curfew_coordinator::{Call, End, Event, HostName};
 use super::{Fact, Happening, Machine, Power, World};
 
 /// What becomes of a machine in one boot.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Change {
     Accepts,
     Refuses,
@@ -130,13 +130,14 @@ impl World {
                 machine.booted_at = now;
                 machine.has_mounts = true;
                 self.note(host, Fact::Booted);
-                return self.change_after(host, AGENT_AFTER, Change::StartsAgent);
+                self.change_after(host, AGENT_AFTER, Change::StartsAgent);
             }
-            _ if !machine.runs() => return,
-            Change::StartsAgent => return self.start_agent(host.as_str()),
+            _ if !machine.runs() => {}
+            Change::StartsAgent if machine.has_no_agent => {}
+            Change::StartsAgent => self.start_agent(host.as_str()),
             Change::EndsAgent => {
                 machine.agent = None;
-                return self.close_sessions(host);
+                self.close_sessions(host);
             }
             Change::Unmounts => machine.has_mounts = false,
             Change::Ends => self.end(host),

@@ -35,7 +35,7 @@ pub(crate) struct Ups {
 }
 
 /// A change of what the driver tells.
-pub(crate) type Lie = Box<dyn Fn(&mut Reading)>;
+type Lie = Box<dyn Fn(&mut Reading)>;
 
 impl Ups {
     pub(crate) fn new(full: u64, now: u64) -> Self {

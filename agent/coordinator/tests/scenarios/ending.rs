@@ -1,0 +1,188 @@
+//! The end and the power race (§6): cut, hold, and mains that return at the worst moment.
+
+use std::time::Duration;
+
+use curfew_coordinator::{BeginReason, End, Note, Phase, Standing, TurnReason};
+
+use crate::world::reference::{ALL, K1, K2, NFS};
+use crate::world::{Fact, World};
+
+impl World {
+    fn turned_by(&self, host: &str, reason: TurnReason) -> Option<u64> {
+        self.noted(host, |note| matches!(note, Note::Turned { why, .. } if *why == reason))
+    }
+
+    fn rebooted(&self, host: &str) -> Option<u64> {
+        self.timeline.times(host, |fact| *fact == Fact::Rebooted).first().copied()
+    }
+}
+
+/// "Cut, if return is promised: the owner begins only when each fed host is *off*": released is not
+/// enough.
+#[test]
+fn an_owner_that_cuts_waits_until_each_fed_host_is_off() {
+    let mut world = World::promised();
+    world.outage();
+    world.until("nfs begins", 200, |world| world.began(NFS).is_some());
+    let off = world.off(K1).max(world.off(K2));
+    world.check(world.is_off(K1) && world.is_off(K2), "both are truly off");
+    world.check(world.began(NFS) >= off.map(|off| off + 5_000), "and proven so");
+    let cut = world.facts(NFS, |fact| matches!(fact, Fact::StopCalled(_)));
+    let at_once = cut
+        .iter()
+        .any(|fact| matches!(fact, Fact::StopCalled(call) if call.cut_after == Duration::ZERO));
+    world.check(at_once, "then the cut may come at once");
+}
+
+/// "… or at its latest start"; "the earliest cut time (at most the owner's own stop time away)".
+#[test]
+fn an_owner_that_cuts_at_its_latest_start_leaves_the_others_its_own_stop_time() {
+    let mut world = World::promised();
+    world.machine_mut(K2).stops_in = 9_000_000;
+    world.outage();
+    world.until("nfs begins", 600, |world| world.began(NFS).is_some());
+    let late = |note: &Note| matches!(note, Note::Began { why: BeginReason::LatestStart, .. });
+    world.check(world.noted(NFS, late).is_some(), "at its latest start");
+    let waits = world.facts(
+        NFS,
+        |fact| matches!(fact, Fact::StopCalled(call) if call.cut_after == Duration::from_mins(1)),
+    );
+    world.check(waits.len() == 1, "60 s until the cut");
+}
+
+/// "[The late-shutdown hook] cuts only on battery; on mains it reboots the machine."
+#[test]
+fn mains_that_return_while_the_owner_stops_for_the_cut_bring_all_back() {
+    let mut world = World::promised();
+    world.outage();
+    world.until("nfs begins", 200, |world| world.began(NFS).is_some());
+    world.run(10);
+    world.mains_return();
+    world.until("all is whole again", 1200, World::is_whole);
+    world.check(world.ups.output && world.rebooted(NFS).is_some(), "nothing was cut");
+}
+
+/// "Mains stable → it reboots and conducts": a flicker in the hold is no reason to leave it.
+#[test]
+fn the_hold_is_left_by_a_reboot_when_the_mains_are_stable_and_not_before() {
+    let mut world = World::reference();
+    world.outage();
+    world.until("nfs holds", 200, |world| world.phase(NFS) == Some(Phase::Holding));
+    world.mains_return();
+    world.run(50);
+    world.mains_fail();
+    world.run(20);
+    world.check(world.rebooted(NFS).is_none(), "50 s of mains are not stable");
+    world.mains_return();
+    let back = world.now();
+    world.until("nfs reboots", 90, |world| world.rebooted(NFS).is_some());
+    world.check(world.rebooted(NFS) >= Some(back + 60_000), "after 60 s of mains");
+    world.until("all is whole again", 900, World::is_whole);
+}
+
+/// "Battery empty → the UPS ends it cleanly, and the return after exhaustion is the one that every
+/// UPS has."
+#[test]
+fn a_battery_that_ends_in_the_hold_strands_nobody() {
+    let mut world = World::reference();
+    world.outage();
+    world.until("the battery ends", 700, |world| !world.ups.output);
+    world.run(3600);
+    world.mains_return();
+    world.until("all is whole again", 900, World::is_whole);
+    world.check(world.status(NFS).ended == 1, "and it has ended");
+}
+
+/// The same where the firmware of a machine does not switch it on: wake-on-LAN is the second
+/// attempt.
+#[test]
+fn a_machine_whose_firmware_stays_off_is_woken_after_an_exhausted_battery() {
+    let mut world = World::reference();
+    world.machine_mut(K1).has_firmware_on = false;
+    world.outage();
+    world.until("the battery ends", 700, |world| !world.ups.output);
+    world.mains_return();
+    world.until("all is whole again", 3600, World::is_whole);
+    world.check(!world.packets(K1).is_empty(), "k8s-1 was woken");
+}
+
+/// "[An *order*] never cuts and never holds, powers the owner off at its end (on battery too)."
+#[test]
+fn an_order_powers_the_owner_off_on_battery_too() {
+    for mut world in [World::promised(), World::reference()] {
+        world.mains_fail();
+        world.run(5);
+        world.order_shutdown(NFS, false);
+        world.until("all are off", 300, |world| ALL.iter().all(|host| world.is_off(host)));
+        world.check(world.called(NFS, End::Off), "off");
+        world.check(world.ups.output, "nothing is cut");
+    }
+}
+
+/// "The owner turns the shutdown to `returning` when mains have held for `mains-stable`."
+#[test]
+fn a_shutdown_turns_when_the_mains_have_held_and_not_at_a_flicker() {
+    let mut world = World::reference();
+    world.machine_mut(K2).stops_in = 400_000;
+    world.outage();
+    world.mains_return();
+    world.run(50);
+    world.mains_fail();
+    world.run(5);
+    world.mains_return();
+    let back = world.now();
+    world.until("nfs turns", 90, |world| world.turned_by(NFS, TurnReason::MainsStable).is_some());
+    let turned = world.turned_by(NFS, TurnReason::MainsStable);
+    world.check(turned >= Some(back + 60_000), "60 s after the last return");
+}
+
+/// "If the owner's agent has been silent for twice `mains-stable` while a host that has not begun
+/// reads mains all that time, that host turns N in the owner's place", and conducts.
+#[test]
+fn a_host_turns_in_place_of_an_owner_whose_agent_is_dead_and_conducts() {
+    let mut world = World::reference();
+    world.outage();
+    world.until("k8s-2 begins", 10, |world| world.began(K2).is_some());
+    world.kill_agent(NFS);
+    world.mains_return();
+    let back = world.now();
+    world.until("k8s-1 turns", 200, |world| world.turned_by(K1, TurnReason::OwnerSilent).is_some());
+    world.check(world.now() >= back + 119_000, "after 120 s");
+    world.until("k8s-2 is back", 300, |world| world.phase(K2) == Some(Phase::Up));
+    world.check(!world.packets(K2).is_empty(), "k8s-1 woke it");
+    world.start_agent(NFS);
+    world.until("all is whole again", 900, World::is_whole);
+    world.check(world.calls(NFS).is_empty() && world.calls(K1).is_empty(), "the others stayed");
+}
+
+/// "An agent that starts in the same boot with a latched shutdown resumes where the journal stands":
+/// one that paused goes on when the mains fail again.
+#[test]
+fn an_agent_restarted_in_the_pause_goes_on_with_the_same_shutdown() {
+    let mut world = World::reference();
+    world.outage();
+    world.mains_return();
+    world.run(10);
+    world.restart_agent(K1);
+    world.run(3);
+    let standing = world.status(K1).shutdown.map(|open| open.standing);
+    world.check(standing == Some(Standing::Declared), "still declared");
+    world.mains_fail();
+    world.until("k8s-1 is off", 200, |world| world.is_off(K1));
+    world.check(world.numbers().len() == 1, "one number");
+}
+
+/// "Entering the hold is the owner's *begin*: … left only by a reboot": mains that return while it
+/// is entered change nothing.
+#[test]
+fn mains_that_return_while_the_hold_is_entered_lead_through_it() {
+    let mut world = World::reference();
+    world.machine_mut(NFS).holds_in = 40_000;
+    world.outage();
+    world.until("nfs begins", 200, |world| world.began(NFS).is_some());
+    world.mains_return();
+    world.run(39);
+    world.check(world.phase(NFS) == Some(Phase::Stopping), "it goes through with it");
+    world.until("all is whole again", 900, World::is_whole);
+    world.check(world.rebooted(NFS).is_some(), "by a reboot");
+}
