@@ -17,7 +17,7 @@ pub struct StateMessage {
     pub host: HostName,
     /// The run of its agent.
     pub session: Session,
-    /// Rises with each message of the session.
+    /// Rises with each message of a boot, through all sessions of it.
     pub sequence: u64,
     /// The version of the agent.
     pub version: String,

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::record::Leaving;
-use crate::{Answer, HeardOf, HostName, OffProof, Phase, Session, Settings, StateMessage, Time};
+use crate::{
+    Answer, BootId, HeardOf, HostName, OffProof, Phase, Session, Settings, StateMessage, Time,
+};
 
-/// How many ended sessions of a peer are remembered, to tell an old message from a new boot.
+/// How many ended boots of a peer are remembered, to tell an old message from a new boot.
 const RETIRED: usize = 16;
 
 /// Everything known of one other host.
@@ -15,7 +17,7 @@ pub(crate) struct Peer {
     /// The newest session, heard at first hand or repeated by another.
     pub(crate) session: Option<Session>,
     sequence: u64,
-    retired: Vec<Session>,
+    retired: Vec<BootId>,
     /// The last message of its own that counted.
     pub(crate) message: Option<StateMessage>,
     /// When that came.
@@ -239,13 +241,12 @@ impl Peer {
     /// Returns whether a message of `session` is newer than all that is known.
     fn admits(&self, session: &Session, sequence: u64) -> bool {
         let Some(known) = &self.session else { return true };
-        if known == session {
+        if known.boot == session.boot {
+            // The sequence rises through a whole boot; a start number falls with a lost journal.
             return sequence > self.sequence;
         }
-        // A start number can fall only where a journal was lost, and then the boot may be the
-        // same; a session that was already left behind never comes back.
-        let is_older = known.boot == session.boot && session.start < known.start;
-        !is_older && !self.retired.contains(session)
+        // A boot that was already left behind never comes back.
+        !self.retired.contains(&session.boot)
     }
 
     fn enter(&mut self, session: &Session, sequence: u64) {
@@ -259,11 +260,11 @@ impl Peer {
             self.phase = None;
             self.off_since = None;
         }
-        if let Some(known) = self.session.replace(session.clone()) {
+        if let Some(known) = self.session.replace(session.clone()).filter(|_| is_other_boot) {
             if self.retired.len() >= RETIRED {
                 self.retired.remove(0);
             }
-            self.retired.push(known);
+            self.retired.push(known.boot);
         }
     }
 

@@ -26,7 +26,9 @@ impl Coordinator {
     /// Composes the state message of this moment.
     pub fn message(&mut self, now: crate::Time) -> StateMessage {
         self.now = self.now.max(now);
-        self.sequence += 1;
+        // By the boot clock, so that it rises through all runs of the agent in one boot: a run that
+        // cannot know of the one before it, since the journal was lost, is heard all the same.
+        self.sequence = (self.sequence + 1).max(self.now.as_millis());
         StateMessage {
             host: self.me.clone(),
             session: self.session.clone(),
