@@ -2,7 +2,7 @@
 
 use super::Coordinator;
 use crate::owed::{Debt, unite};
-use crate::{Command, Event, HostName, Line, Note, Owed, Reading, StateMessage, Trigger};
+use crate::{Command, Event, HostName, Line, Note, Owed, Phase, Reading, StateMessage, Trigger};
 
 impl Coordinator {
     pub(super) fn absorb(&mut self, event: Event) {
@@ -85,6 +85,12 @@ impl Coordinator {
     fn on_message(&mut self, message: &StateMessage) {
         let host = &message.host;
         let Some(peer) = self.peers.get_mut(host) else { return };
+        if message.is_drill {
+            // A rehearsal is a sign of life of a host that is in no shutdown, and nothing else.
+            let up = StateMessage { phase: Phase::Up, shutdown: None, ..message.clone() };
+            peer.on_message(self.now, &up);
+            return;
+        }
         if !peer.on_message(self.now, message) {
             return;
         }
@@ -92,9 +98,6 @@ impl Coordinator {
             if let Some(peer) = self.peers.get_mut(other) {
                 peer.on_repeated(self.now, heard);
             }
-        }
-        if message.is_drill {
-            return;
         }
         self.on_peer_reading(message);
         if self.stop_history.merge(&message.stop_times) {
@@ -141,10 +144,12 @@ impl Coordinator {
     fn owe_again(&mut self, hosts: &std::collections::BTreeSet<HostName>) {
         let known: Vec<HostName> = self.owed.keys().cloned().collect();
         let wanted = if hosts.is_empty() { known } else { hosts.iter().cloned().collect() };
+        // The debt takes a number like a declaration: it must win over whatever was given up or
+        // intended before, by whomever, and so must the next one.
+        self.highest = self.highest.max(self.ended) + 1;
         for host in wanted.into_iter().filter(|host| self.cluster.host(host).is_some()) {
             let boot = self.boot_of(&host);
-            // A number of its own would be a shutdown: one above all known ones is enough to win.
-            let entry = Owed { boot, number: self.highest + 1, debt: Debt::Due };
+            let entry = Owed { boot, number: self.highest, debt: Debt::Due };
             unite(&mut self.owed, &host, &entry);
         }
     }

@@ -62,12 +62,15 @@ impl Coordinator {
         }
         open.standing = Standing::Returning;
         let number = open.number;
+        let is_order = open.has_order();
         let participants = open.participants.clone();
         self.notes.push(Note::Turned { number, why });
         self.is_paused = false;
         self.released.clear();
         self.triggers = Triggers::default().with_force_of(&self.triggers);
-        // What an order had turned off is owed again: one number more than the intent has.
+        // What an order had turned off is owed again: one number more than the intent has, which
+        // the next declaration must not take.
+        self.highest = self.highest.max(number + u64::from(is_order));
         for host in participants {
             let is_intended =
                 self.owed.get(&host).is_some_and(|known| known.debt == Debt::Intended);
