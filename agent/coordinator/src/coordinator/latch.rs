@@ -169,12 +169,11 @@ impl Coordinator {
                 self.turn_as_heard();
             }
             // Somebody has booted with it. Only the owner can bring it to an end: its own record
-            // was lost, or it never followed that declaration.
+            // was lost, or it never followed that declaration. It does what it would have done.
             Standing::Recorded => {
-                let is_battery = told.reasons.iter().all(|reason| reason.cause == Cause::Battery);
-                if self.is_owner() && self.shutdown.is_none() && is_battery {
+                if self.is_owner() && self.shutdown.is_none() {
                     self.take_over(told, Standing::Recorded);
-                    self.turn(TurnReason::OwnerBooted);
+                    self.take_up_recorded();
                 }
             }
         }

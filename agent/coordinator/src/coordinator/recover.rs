@@ -128,7 +128,7 @@ impl Coordinator {
 
     /// An owner that boots with a battery shutdown recorded has turned it; with an order recorded
     /// it does not conduct, but for an order that asks to wake everything when it is done.
-    fn take_up_recorded(&mut self) {
+    pub(super) fn take_up_recorded(&mut self) {
         let Some(shutdown) = self.shutdown.as_ref() else { return };
         if shutdown.standing != Standing::Recorded || !self.is_owner() {
             return;

@@ -97,10 +97,12 @@ impl Coordinator {
             return Some(*end);
         }
         let least = shutdown.carried_ends.values().copied().min();
-        match (least, shutdown.assumed_end) {
+        let known = match (least, shutdown.assumed_end) {
             (Some(carried), Some(assumed)) => Some(carried.min(assumed)),
             (carried, assumed) => carried.or(assumed),
-        }
+        };
+        // Who told it may have read mains in its last message: the end as of the latching stays.
+        known.or_else(|| shutdown.left_at_latch.map(|left| shutdown.latched_at + left))
     }
 
     /// Returns the last moment at which this host may begin; none without a battery's reason.
