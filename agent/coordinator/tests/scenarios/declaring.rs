@@ -283,3 +283,152 @@ fn mains_that_flap_for_minutes_declare_once() {
     }
     world.check(world.numbers().len() == 1, "one number");
 }
+
+/// "State is taken only from the newest session of a peer": also when a lost journal starts to
+/// count its sessions anew.
+#[test]
+fn an_agent_that_lost_its_journal_and_restarts_is_heard() {
+    let mut world = World::reference();
+    world.restart_agent(K2);
+    world.run(5);
+    world.lose_journal(K2);
+    world.restart_agent(K2);
+    world.run(3);
+    let heard = world.status(NFS).hosts.get(&K2.into()).and_then(|host| host.heard);
+    world.check(heard.is_some_and(|age| age.as_secs() < 2), "nfs hears k8s-2");
+    world.outage();
+    world.until("nfs holds", 200, |world| world.phase(NFS) == Some(Phase::Holding));
+}
+
+/// An operator may ask again for a host that was given up twice.
+#[test]
+fn a_host_that_was_given_up_is_woken_each_time_an_operator_asks() {
+    let mut world = World::reference();
+    world.machine_mut(K2).can_wake = false;
+    world.outage();
+    world.until("k8s-2 begins", 10, |world| world.began(K2).is_some());
+    world.mains_return();
+    let is_given_up = |world: &World| {
+        let owed = world.status(NFS).owed;
+        owed.get(&K2.into()).is_some_and(|entry| entry.debt == Debt::GivenUp)
+    };
+    for _ in 0..2 {
+        world.until("nfs gives it up", 2000, is_given_up);
+        let before = world.packets(K2).len();
+        world.wake(NFS, &[K2]);
+        world.run(60);
+        world.check(world.packets(K2).len() > before, "packets again");
+    }
+}
+
+/// "No proof and no number leaves a drill": the state of a rehearsal is only a sign of life.
+#[test]
+fn the_state_of_a_drill_proves_nothing_and_declares_nothing() {
+    let mut world = World::reference();
+    let mut message = world.compose(K2);
+    message.is_drill = true;
+    message.phase = Phase::Halting;
+    message.mounts = Some([].into());
+    world.tell(&NFS.into(), curfew_coordinator::Event::PeerHeard(Box::new(message)));
+    let phase = world.status(NFS).hosts.get(&K2.into()).and_then(|host| host.phase);
+    world.check(phase == Some(Phase::Up), "it is up");
+}
+
+/// "Who has turned N does not latch it again, new evidence takes N+1."
+#[test]
+fn new_evidence_after_a_turn_takes_the_next_number() {
+    let mut world = World::reference();
+    world.machine_mut(K2).can_wake = false;
+    world.outage();
+    world.mains_return();
+    world.until("nfs turns", 100, |world| {
+        world.status(NFS).shutdown.is_some_and(|open| open.standing == Standing::Returning)
+    });
+    world.mains_fail();
+    world.until("a second number", 300, |world| world.numbers().len() == 2);
+    world.check(world.numbers() == [1, 2].into(), "the next one");
+    world.run(1);
+    let open = world.status(K1).shutdown.map(|open| (open.number, open.participants.len()));
+    world.check(open == Some((2, 3)), "with the participants of the first");
+}
+
+/// "[One that hears a higher `ended`] drops everything at or below it … and, if its evidence still
+/// holds, declares anew."
+#[test]
+fn a_host_whose_evidence_still_holds_declares_anew_above_what_has_ended() {
+    let mut world = World::reference();
+    world.machine_mut(K2).refuses_stop = true;
+    world.outage();
+    let mut message = world.compose(K2);
+    message.ended = 7;
+    message.shutdown = None;
+    world.tell(&NFS.into(), curfew_coordinator::Event::PeerHeard(Box::new(message)));
+    world.check(world.status(NFS).ended == 7, "taken over");
+    world.until("nfs declares anew", 10, |world| world.numbers().contains(&8));
+}
+
+/// "An owner that boots with a battery shutdown recorded has turned it": also on battery, where its
+/// evidence takes the next number.
+#[test]
+fn an_owner_that_crashes_and_boots_in_the_middle_strands_nobody() {
+    let mut world = World::reference();
+    world.outage();
+    world.run(10);
+    world.crash(NFS);
+    world.boot(NFS);
+    world.until("the others are off", 900, |world| world.is_off(K1) && world.is_off(K2));
+    world.run(60);
+    world.mains_return();
+    world.until("all is whole again", 1800, World::is_whole);
+}
+
+/// With the owner's machine `upsd` is gone: the others are blind, stop in order, and come back.
+#[test]
+fn an_owner_whose_machine_dies_on_battery_takes_nobody_with_it() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(20);
+    world.crash(NFS);
+    world.until("the others are off", 600, |world| world.is_off(K1) && world.is_off(K2));
+    world.check(world.began(K2) < world.began(K1), "in order");
+    world.until("the battery ends", 700, |world| !world.ups.output);
+    world.mains_return();
+    world.until("all is whole again", 1800, World::is_whole);
+}
+
+/// "The plan is the owner's, else that of the declarer whose name sorts first, with the `needs` of
+/// all plans unless that makes a cycle": hosts with different files follow one order.
+#[test]
+fn hosts_with_different_files_follow_one_plan() {
+    let mut world = World::reference();
+    // The file of k8s-2 does not know yet that it needs k8s-1, and has another hash.
+    let known = world.cluster.clone();
+    world.cluster.hash = "older".to_owned();
+    for host in world.cluster.hosts.iter_mut().filter(|host| host.name.as_str() == K2) {
+        host.needs = [NFS.into()].into();
+    }
+    world.restart_agent(K2);
+    world.cluster = known;
+    world.run(5);
+    world.outage();
+    world.until("both begin", 200, |world| world.began(K1).is_some());
+    world.check(world.began(K2) < world.began(K1), "k8s-1 waits for k8s-2 all the same");
+    let other = world.status(NFS).hosts.get(&K2.into()).map(|host| host.has_other_file);
+    world.check(other == Some(true), "and the other file is reported");
+}
+
+/// A blind host that sees again before its countdown is over declares nothing.
+#[test]
+fn contact_that_comes_back_on_battery_ends_the_blind_countdown() {
+    let mut world = World::reference();
+    world.mains_fail();
+    for host in ALL {
+        world.machine_mut(host).sees_upsd = false;
+    }
+    world.run(30);
+    for host in ALL {
+        world.machine_mut(host).sees_upsd = true;
+    }
+    world.run(30);
+    world.check(world.numbers().is_empty(), "nothing is declared");
+}

@@ -128,9 +128,13 @@ impl World {
     ) -> u64 {
         let end = self.now + seconds * 1000;
         while !condition(self) {
-            let next = self.next_at().filter(|at| *at <= end);
-            assert!(next.is_some(), "{what}: not within {seconds} s");
-            self.step();
+            assert!(self.now < end, "{what}: not within {seconds} s");
+            if self.next_at().is_some_and(|at| at <= end) {
+                self.step();
+            } else {
+                // Nobody runs; only the battery does.
+                self.pass_to(end.min(self.now + BEAT));
+            }
         }
         self.now()
     }
@@ -292,6 +296,12 @@ impl World {
         }
     }
 
+    /// Lets an agent compose its state, for a story that changes it on the way.
+    pub(crate) fn compose(&mut self, from: &str) -> StateMessage {
+        let now = self.machine(from).clock(self.now);
+        self.machine_mut(from).agent.as_mut().expect("its agent runs").message(now)
+    }
+
     /// An operator's command arrives at `host`.
     pub(crate) fn command(&mut self, host: &str, command: Command) {
         self.tell(&HostName::from(host), Event::Commanded(command));
@@ -312,6 +322,7 @@ impl World {
         let now = self.now;
         let machine = self.machine_mut(host);
         machine.runs += 1;
+        machine.starts += 1;
         let run = machine.runs;
         let me = machine.name.clone();
         let start = Start {
@@ -425,6 +436,7 @@ impl World {
         let machine = self.machine_mut(host);
         machine.journal = None;
         machine.is_journal_lost = true;
+        machine.starts = 0;
     }
 
     /// Returns when `host` noted what `is` describes, for the first time.

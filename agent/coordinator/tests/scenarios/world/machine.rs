@@ -22,6 +22,8 @@ pub(crate) struct Machine {
     pub(crate) agent: Option<Coordinator>,
     /// Counts the runs of the agent.
     pub(crate) runs: u64,
+    /// The same as far as the journal knows.
+    pub(crate) starts: u64,
     pub(crate) watch: Watch,
     pub(crate) journal: Option<Saved>,
     pub(crate) is_journal_lost: bool,
@@ -65,6 +67,7 @@ impl Machine {
             booted_at,
             agent: None,
             runs: 0,
+            starts: 0,
             watch: Watch::default(),
             journal: None,
             is_journal_lost: false,
@@ -105,7 +108,7 @@ impl Machine {
     }
 
     pub(crate) fn session(&self) -> Session {
-        Session { boot: self.boot(), start: self.runs }
+        Session { boot: self.boot(), start: self.starts }
     }
 
     /// Returns the boot clock.
