@@ -162,6 +162,10 @@ impl Probes {
     /// Begins the looks of one beat. A look at the link that takes all of a beat is an unknown
     /// link; one that ends just behind a beat, as it may when the gateway is dead, is not.
     fn begin(&mut self, watched: &Watched) -> Option<NetworkEvent> {
+        if watched.is_empty() {
+            // The silence of nobody is judged, so nobody asks whether the link would carry it.
+            return None;
+        }
         for (host, &address) in watched {
             if self.busy.insert(host.clone()) {
                 let (host, proc) = (host.clone(), self.paths.proc.clone());

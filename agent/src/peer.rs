@@ -22,6 +22,7 @@
 //!
 //! Everything has a limit: connections, handshakes, message sizes, queues, deadlines.
 
+mod believed;
 mod client;
 mod convert;
 mod credentials;

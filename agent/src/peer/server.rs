@@ -26,6 +26,7 @@ use tonic::{Code, Status};
 use tracing::{debug, warn};
 
 use self::service::{Caller, PeerService};
+use super::believed::Believed;
 use super::credentials::CredentialsState;
 use super::refusal::Refusal;
 use super::session::{Connection, Direction, Fact};
@@ -174,7 +175,9 @@ impl Visit {
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
         let certificate =
             credentials.verify(Some(&chain), Usage::Client, &Expect::Caller(hosts))?;
-        let caller = Caller { address: self.address, number: self.number, chain, certificate };
+        let believed = Believed::default();
+        let caller =
+            Caller { address: self.address, number: self.number, chain, certificate, believed };
         Ok(Some((stream, caller)))
     }
 }

@@ -13,6 +13,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::Shared;
 use crate::peer::COMMAND_DEADLINE;
+use crate::peer::believed::Believed;
 use crate::peer::convert::{decode, decode_command};
 use crate::peer::refusal::Refusal;
 use crate::peer::session::{Connection, Direction, Fact};
@@ -26,6 +27,7 @@ pub(super) struct Caller {
     pub(super) number: u64,
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) certificate: Certificate,
+    pub(super) believed: Believed,
 }
 
 impl Caller {
@@ -138,7 +140,10 @@ impl PeerService {
             return Ok(());
         };
         let expect = Expect::Caller(Arc::clone(&self.shared.hosts));
-        credentials.verify(Some(&self.caller.chain), Usage::Client, &expect).map(|_| ())
+        let Caller { chain, certificate, believed, .. } = &*self.caller;
+        believed.check(&credentials, certificate, || {
+            credentials.verify(Some(chain), Usage::Client, &expect).map(|_| ())
+        })
     }
 
     async fn pass_on(&self, fact: Fact) -> Result<(), Status> {
