@@ -3,8 +3,8 @@
 //! Reading order: [`PeerEvent`] and [`Outgoing`] are the seam to the app; `refusal` has every
 //! reason for which somebody is not listened to; `tls` decides who is believed, `credentials`
 //! keeps the certificates fresh; `server` listens, `client` tells (one task per peer, over a
-//! `link`), `session` is the one owner of what both find out; `convert` guards the coordinator against foreign
-//! input; `operator` is the other end of a command.
+//! `link`), `session` is the one owner of what both find out; `convert` guards the coordinator
+//! against foreign input; `operator` is the other end of a command.
 //!
 //! ```text
 //!   state (watch) ──► client ──── Tell, 1/s and on change ────► server of the peer

@@ -48,7 +48,8 @@ impl Default for Setup {
 
 /// Three machines, a switch and a UPS.
 ///
-/// The fields are dropped in their order: machines and UPS before the network, so that nothing runs in a namespace that goes.
+/// The fields are dropped in their order: machines and UPS before the network, so that nothing runs
+/// in a namespace that goes.
 #[derive(Debug)]
 pub struct Lab {
     timeline: Timeline,

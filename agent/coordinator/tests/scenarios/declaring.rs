@@ -142,8 +142,8 @@ fn a_host_that_was_only_cut_off_on_battery_is_not_owed_for_long() {
     world.check(world.packets(K2).is_empty(), "and not woken");
 }
 
-/// "… or after a full `wake-timeout` of packets *while off*, reported", and "ending … a number never
-/// clears it".
+/// "… or after a full `wake-timeout` of packets *while off*, reported", and "ending … a number
+/// never clears it".
 #[test]
 fn a_host_that_does_not_come_gets_packets_for_the_whole_wake_timeout_and_is_reported() {
     let mut world = World::reference();

@@ -155,8 +155,8 @@ fn a_host_turns_in_place_of_an_owner_whose_agent_is_dead_and_conducts() {
     world.check(world.calls(NFS).is_empty() && world.calls(K1).is_empty(), "the others stayed");
 }
 
-/// "An agent that starts in the same boot with a latched shutdown resumes where the journal stands":
-/// one that paused goes on when the mains fail again.
+/// "An agent that starts in the same boot with a latched shutdown resumes where the journal
+/// stands": one that paused goes on when the mains fail again.
 #[test]
 fn an_agent_restarted_in_the_pause_goes_on_with_the_same_shutdown() {
     let mut world = World::reference();

@@ -10,9 +10,7 @@ use crate::world::reference::{K1, K2, NFS, cluster};
 impl World {
     fn passed(&self, gate: Gate) -> Option<(u64, bool)> {
         let limit = |limit: bool| {
-            self.noted(NFS, move |note| {
-                matches!(note, Note::GatePassed { gate: it, by_limit } if *it == gate && *by_limit == limit)
-            })
+            self.noted(NFS, move |note| *note == Note::GatePassed { gate, by_limit: limit })
         };
         limit(false).map(|at| (at, false)).or_else(|| limit(true).map(|at| (at, true)))
     }
@@ -146,8 +144,8 @@ fn a_conductor_without_any_reading_waits_charge_wait_and_goes_on() {
     world.check(world.packets(K1).first() >= Some(&(booted + 600_000)), "after charge-wait");
 }
 
-/// "A reading of battery starts that anew": nobody is woken on battery, and who was being woken gets
-/// the whole time again.
+/// "A reading of battery starts that anew": nobody is woken on battery, and who was being woken
+/// gets the whole time again.
 #[test]
 fn battery_in_the_middle_of_recovery_starts_the_gates_anew() {
     let mut world = World::reference();
@@ -238,8 +236,8 @@ fn a_host_that_the_current_file_lacks_is_woken_by_the_plan() {
     world.until("nfs has ended it", 900, |world| world.ended(NFS) == Some(1));
 }
 
-/// "Waking twice is harmless", and who is up is not woken: "a host that was off before is woken, one
-/// that was on is not".
+/// "Waking twice is harmless", and who is up is not woken: "a host that was off before is woken,
+/// one that was on is not".
 #[test]
 fn who_did_not_stop_is_sent_no_packet() {
     let mut world = World::reference();
@@ -279,7 +277,9 @@ fn the_end_names_those_who_are_missing() {
     world.machine_mut(K2).can_wake = false;
     world.turn();
     world.until("nfs has ended it", 1500, |world| world.status(NFS).ended == 1);
-    let names = |note: &Note| matches!(note, Note::Ended { missing, .. } if missing.contains(&HostName::from(K2)));
+    let k8s_2 = HostName::from(K2);
+    let names =
+        |note: &Note| matches!(note, Note::Ended { missing, .. } if missing.contains(&k8s_2));
     world.check(world.noted(NFS, names).is_some(), "k8s-2 is missing");
 }
 
@@ -295,7 +295,8 @@ fn a_host_that_comes_after_the_end_is_owed_nothing() {
     world.check(world.ended(K2) == Some(1), "k8s-2 has ended it too");
 }
 
-/// "A host that starts by itself before its needs are ready publishes `not ready: waiting for nfs`."
+/// "A host that starts by itself before its needs are ready publishes `not ready: waiting for
+/// nfs`."
 #[test]
 fn a_host_that_starts_before_its_needs_says_what_it_waits_for() {
     let mut world = World::reference();

@@ -225,7 +225,8 @@ fn a_switch_that_dies_with_the_mains_proves_nobody_off() {
     world.until("all is whole again", 1500, World::is_whole);
 }
 
-/// "One loose cable": an owner that lost its own link neither declares others off nor overruns them.
+/// "One loose cable": an owner that lost its own link neither declares others off nor overruns
+/// them.
 #[test]
 fn an_owner_with_a_loose_cable_waits_for_its_latest_start() {
     let mut world = World::reference();
