@@ -190,12 +190,18 @@ fn documents_name_only_what_is_there() {
 #[test]
 fn the_readme_tests_as_ci_does() {
     let ci = fs::read_to_string(root().join(".ci/run")).expect(".ci/run is there");
-    let command = ci.lines().rfind(|line| !line.trim().is_empty()).expect(".ci/run has lines");
     let readme = fs::read_to_string(root().join("README.md")).expect("README.md is there");
+    let command = ci.lines().rfind(|line| !line.trim().is_empty()).expect(".ci/run has lines");
     assert!(
         readme.lines().any(|line| line.trim() == command.trim()),
         "README.md: show the command with which .ci/run tests, on a line of its own: {command}"
     );
+    // Each row of the list is a program and its package.
+    let rows =
+        ci.lines().filter(|line| line.starts_with('/')).filter_map(|row| row.split_once(' '));
+    let missing: Vec<_> =
+        rows.map(|(_, package)| package).filter(|package| !readme.contains(package)).collect();
+    assert!(missing.is_empty(), "README.md: name these packages, too: {missing:?}");
 }
 
 #[test]
