@@ -51,7 +51,7 @@ pub struct Call {
     /// How the host ends.
     pub end: End,
     /// A call may have been made before: ask the OS first whether a stop runs, and do not call
-    /// again if one does.
+    /// again if one does. About a hold that stands already the answer is `HoldEntered`.
     pub ask_first: bool,
     /// 1 for the first try; the driver may escalate with it.
     pub attempt: u32,

@@ -314,7 +314,9 @@ impl Coordinator {
         }
         begun.is_held = true;
         let me = self.me.clone();
-        if self.cluster.host(&me).is_some_and(|host| host.touches_power) {
+        let touches_power = self.cluster.host(&me).is_some_and(|host| host.touches_power);
+        // Nobody measured a hold that was entered while no agent ran.
+        if touches_power && !self.calling.must_ask {
             self.record_stop_time(me, took);
         }
     }
