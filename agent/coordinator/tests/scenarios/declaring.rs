@@ -432,3 +432,50 @@ fn contact_that_comes_back_on_battery_ends_the_blind_countdown() {
     world.run(30);
     world.check(world.numbers().is_empty(), "nothing is declared");
 }
+
+/// "An *order* ends only by an operator": called off before anybody has begun, it leaves no trace.
+#[test]
+fn an_order_that_is_called_off_turns_and_leaves_nobody_off_by_intent() {
+    let mut world = World::reference();
+    world.machine_mut(K2).stops_in = 120_000;
+    world.order_shutdown(NFS, false);
+    world.run(5);
+    world.call_off(K1);
+    world.until("all is whole again", 900, World::is_whole);
+    world.check(world.calls(NFS).is_empty() && world.calls(K1).is_empty(), "they stayed");
+    world.check(!world.packets(K2).is_empty(), "k8s-2 had begun and was woken");
+}
+
+/// "Hosts that an order turned off are off by intent, kept in every journal until they are woken":
+/// an owner that lost its journal learns it from whoever is there.
+#[test]
+fn what_is_off_by_intent_is_known_to_all() {
+    let mut world = World::reference();
+    world.order_shutdown(K1, false);
+    world.until("all are off", 400, |world| ALL.iter().all(|host| world.is_off(host)));
+    world.boot(NFS);
+    world.boot(K1);
+    world.run(90);
+    for host in [NFS, K1] {
+        let debt = world.status(host).owed.get(&K2.into()).map(|entry| entry.debt);
+        world.check(debt == Some(Debt::Intended), "k8s-2 is off by intent");
+    }
+}
+
+/// "Only the highest number is open: N+1 supersedes N."
+#[test]
+fn a_higher_number_supersedes_a_lower_one() {
+    let mut world = World::reference();
+    world.machine_mut(K2).refuses_stop = true;
+    world.outage();
+    let mut message = world.compose(K2);
+    if let Some(open) = &mut message.shutdown {
+        open.number = 5;
+    }
+    world.tell(&NFS.into(), curfew_coordinator::Event::PeerHeard(Box::new(message)));
+    world.run(2);
+    for host in [NFS, K1] {
+        let open = world.status(host).shutdown.map(|open| open.number);
+        world.check(open == Some(5), "the higher one is open");
+    }
+}

@@ -15,5 +15,6 @@ mod declaring;
 mod ending;
 mod recovery;
 mod stopping;
+mod sweep;
 mod triggers;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use curfew_coordinator::{Cause, Line, Note, Trigger};
+use curfew_coordinator::{Abilities, Cause, Event, Line, Note, Trigger};
 
 use crate::world::World;
 use crate::world::reference::{ALL, K1, K2, NFS, cluster};
@@ -453,4 +453,87 @@ fn an_unknown_line_on_mains_is_not_battery() {
     }));
     world.run(600);
     world.check(world.numbers().is_empty(), "nothing is declared");
+}
+
+/// "USB drop at the moment of transfer": contact that is lost with the mains and comes back is no
+/// reason, and hides none.
+#[test]
+fn contact_that_drops_at_the_transfer_neither_declares_nor_hides_the_outage() {
+    let mut world = World::reference();
+    world.ups.lie = Some(Box::new(|reading| reading.line = Line::Unknown));
+    world.mains_fail();
+    world.run(30);
+    world.check(world.numbers().is_empty(), "nothing is declared");
+    world.ups.lie = None;
+    world.until("all have latched", 200, |world| ALL.iter().all(|it| world.is_in_shutdown(it)));
+    world.check(world.ups.left >= 480_000, "in time");
+}
+
+/// "An assumed time left … is fixed when its trigger first holds and from then on only counts
+/// down"; "a credible runtime replaces it".
+#[test]
+fn an_assumed_time_left_only_counts_down() {
+    let mut world = World::new(cluster(), 600);
+    world.ups.lie = Some(Box::new(|reading| {
+        reading.runtime = None;
+        reading.charge = None;
+        reading.is_low = reading.line == Line::Battery;
+    }));
+    world.run(40);
+    world.machine_mut(K2).stops_in = 900_000;
+    world.outage();
+    let left = |world: &World| world.status(NFS).shutdown.and_then(|open| open.time_left);
+    let first = left(&world);
+    world.run(30);
+    let later = left(&world).map(|left| left + Duration::from_secs(30));
+    let differs = first.zip(later).map(|(first, later)| first.abs_diff(later));
+    world.check(differs.is_some_and(|it| it < Duration::from_secs(1)), "by 30 s in 30 s");
+}
+
+/// "`time-needed` is the critical path of the stop times, with …, foreign clients if any are logged
+/// in, and the UPS's own delay."
+#[test]
+fn foreign_clients_and_the_delay_of_the_ups_need_their_time() {
+    let mut world = World::promised();
+    let before = world.status(NFS).plan.time_needed;
+    world.ups.lie = Some(Box::new(|reading| reading.foreign_clients = Some(1)));
+    world.run(2);
+    let foreign = world.status(NFS).plan.time_needed;
+    world.check(foreign == before + world.cluster.settings.foreign_stop, "60 s for the foreign");
+    let abilities = Abilities { returns: true, shutdown_delay: Some(Duration::from_secs(20)) };
+    world.tell(&NFS.into(), Event::UpsProbed(abilities));
+    let delayed = world.status(NFS).plan.time_needed;
+    world.check(delayed == foreign + Duration::from_secs(20), "20 s for the UPS");
+}
+
+/// "*Return is promised* if it offers `shutdown.return` …, or if the operator has proven it on the
+/// unit."
+#[test]
+fn return_is_promised_by_what_the_ups_offers_unless_the_operator_knows_better() {
+    for (proven, offers, promised) in [
+        (None, false, false),
+        (None, true, true),
+        (Some(false), true, false),
+        (Some(true), false, true),
+    ] {
+        let mut cluster = cluster();
+        cluster.ups.returns = proven;
+        let mut world = World::settled(cluster);
+        let abilities = Abilities { returns: offers, shutdown_delay: None };
+        world.tell(&NFS.into(), Event::UpsProbed(abilities));
+        world.check(world.status(NFS).ups.is_return_promised == promised, "promised");
+    }
+}
+
+/// "Received readings are used, never passed on": who reads nothing itself tells nothing.
+#[test]
+fn a_reading_that_was_received_is_used_and_not_passed_on() {
+    let mut world = World::reference();
+    world.machine_mut(K2).sees_upsd = false;
+    world.run(10);
+    let told = world.compose(K2).reading;
+    world.check(told.is_none(), "k8s-2 tells none");
+    world.mains_fail();
+    world.run(95);
+    world.check(world.numbers().is_empty(), "nor is it blind, since it hears of one");
 }

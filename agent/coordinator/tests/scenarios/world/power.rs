@@ -95,6 +95,9 @@ impl World {
         self.check(!runs || ask_first, "a stop was called while one runs");
         self.change_after(host, ACCEPTS_AFTER, Change::Accepts);
         if runs {
+            if self.machine(host.as_str()).is_held {
+                self.change_after(host, ACCEPTS_AFTER, Change::Holds);
+            }
             return;
         }
         let Machine { stops_in, holds_in, .. } = *self.machine(host.as_str());

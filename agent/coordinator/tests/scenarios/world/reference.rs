@@ -80,8 +80,9 @@ impl World {
         self.timeline.of(host).filter(|fact| is(fact)).cloned().collect()
     }
 
+    /// Returns whether `host` acts on a shutdown.
     pub(crate) fn is_in_shutdown(&self, host: &str) -> bool {
-        self.machine(host).agent.as_ref().is_some_and(|agent| agent.status().shutdown.is_some())
+        self.phase(host).is_some_and(|phase| phase != Phase::Up)
     }
 
     pub(crate) fn phase(&self, host: &str) -> Option<Phase> {
@@ -99,15 +100,14 @@ impl World {
 
     /// Returns whether everybody runs, is in no shutdown, and owes nobody anything.
     pub(crate) fn is_whole(&self) -> bool {
-        ALL.iter().all(|host| {
-            let machine = self.machine(host);
-            let Some(agent) = &machine.agent else { return false };
-            if machine.stopping.is_some() || agent.phase() != Phase::Up {
-                return false;
-            }
-            let status = agent.status();
+        let runs = |host: &&str| {
+            self.phase(host) == Some(Phase::Up) && self.machine(host).stopping.is_none()
+        };
+        let is_done = |host: &&str| {
+            let status = self.status(host);
             status.shutdown.is_none() && status.owed.is_empty() && !status.is_conducting
-        })
+        };
+        ALL.iter().all(runs) && ALL.iter().all(is_done)
     }
 
     pub(crate) fn began(&self, host: &str) -> Option<u64> {
