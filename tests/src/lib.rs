@@ -25,6 +25,7 @@ pub mod nut;
 pub mod process;
 pub mod report;
 pub mod simulated;
+pub mod story;
 pub mod timeline;
 pub mod ups;
 

@@ -63,6 +63,7 @@ enum Power {
 
 /// One machine.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "settings of a machine, each for itself")]
 pub struct Machine {
     /// Which.
     pub host: Host,
@@ -70,6 +71,8 @@ pub struct Machine {
     pub timing: Timing,
     /// The firmware's "after power loss: on".
     pub does_start_after_power_loss: bool,
+    /// Its power button works; the firmware's start after a power loss does not need it.
+    pub has_button: bool,
     /// A supervisor starts an agent that has ended again.
     pub is_supervised: bool,
     /// Its network cable is plugged in.
@@ -88,6 +91,7 @@ impl Machine {
             host,
             timing: Timing::default(),
             does_start_after_power_loss: true,
+            has_button: true,
             is_supervised: true,
             is_plugged: true,
             paths,

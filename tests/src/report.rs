@@ -40,16 +40,17 @@ pub fn history(machine: &Machine) -> Vec<(Time, String)> {
     let text = std::fs::read_to_string(machine.state().join("history.jsonl")).unwrap_or_default();
     let note = |line: &str| {
         let value: Value = serde_json::from_str(line).ok()?;
-        let at = value.get("at")?.as_u64()?;
+        let at = value.get("boot_ms")?.as_u64()?;
         Some((Time::from_millis(at), line.to_owned()))
     };
     text.lines().filter_map(note).collect()
 }
 
-/// Returns the host and its notes, for assertions on what agents believed.
-pub fn events(machine: &Machine) -> Vec<(Time, Value)> {
-    let parsed = |(at, text): (Time, String)| Some((at, serde_json::from_str(&text).ok()?));
-    history(machine).into_iter().filter_map(parsed).collect()
+/// Returns the notes of the kind `event` that an agent has made, in order.
+pub fn notes(machine: &Machine, event: &str) -> Vec<Value> {
+    let parsed = |(_, text): (Time, String)| serde_json::from_str(&text).ok();
+    let is_meant = |note: &Value| note.get("event").and_then(Value::as_str) == Some(event);
+    history(machine).into_iter().filter_map(parsed).filter(is_meant).collect()
 }
 
 /// Enough to see the last phase of a story.

@@ -113,7 +113,8 @@ impl Lab {
             };
             self.timeline.add(host, Fact::Packet(from.ip().to_string()));
             // An open output feeds no network card.
-            if self.machine(host).is_plugged && self.has_output {
+            let machine = self.machine(host);
+            if machine.is_plugged && machine.has_button && self.has_output {
                 self.press_button(host);
             }
         }

@@ -1,0 +1,103 @@
+//! Stories of things that break: `upsd`, cables, the switch, an agent for good.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use curfew_coordinator::{Line, Phase};
+use curfew_tests::story::{BACK, DOWN};
+use curfew_tests::{Fact, Host, Lab, Setup, Verb, report};
+use nix::sys::signal::Signal;
+
+#[test]
+fn upsd_that_ends_on_mains_stops_nobody() -> Result<()> {
+    let mut lab = Lab::whole(&Setup::default())?;
+    lab.run_upsd(false)?;
+    lab.eventually("all miss it", DOWN, |lab| {
+        let is_unknown = |host| lab.status(host).is_ok_and(|it| it.ups.line == Line::Unknown);
+        Host::ALL.into_iter().all(is_unknown)
+    })?;
+    // Blind without a runtime counts to 15 s here (60 s, factor 4); all of it must pass unused.
+    lab.throughout("all stay up", Duration::from_secs(17), |lab| {
+        lab.timeline().calls().is_empty()
+    })?;
+    lab.ensure_untouched()?;
+    lab.run_upsd(true)?;
+    lab.until_whole(DOWN)
+}
+
+#[test]
+fn upsd_that_ends_on_battery_leaves_a_countdown_that_stops_all_in_order() -> Result<()> {
+    let mut lab = Lab::whole(&Setup::default())?;
+    let failure = lab.fail_mains_with_spare(12)?;
+    lab.eventually("all see the battery and its runtime", DOWN, |lab| {
+        let sees = |host| {
+            lab.status(host).is_ok_and(|status| {
+                status.ups.line == Line::Battery
+                    && status.ups.on_battery_for.is_some_and(|it| it > Duration::from_secs(3))
+            })
+        };
+        Host::ALL.into_iter().all(sees)
+    })?;
+    lab.run_upsd(false)?;
+    lab.until_held()?;
+    lab.assert_stopped_in_order(failure, Verb::Hold);
+    let declared: Vec<_> = Host::ALL
+        .into_iter()
+        .flat_map(|host| report::notes(lab.machine(host), "declared"))
+        .collect();
+    assert!(declared.iter().any(|note| note["trigger"] == "blind"), "{declared:?}");
+    Ok(())
+}
+
+#[test]
+fn a_loose_cable_on_battery_takes_down_its_host_alone_and_it_is_woken() -> Result<()> {
+    let mut lab = Lab::whole(&Setup::default())?;
+    lab.fail_mains(120)?;
+    lab.eventually("all see the battery", DOWN, |lab| {
+        let sees = |host| lab.status(host).is_ok_and(|it| it.ups.line == Line::Battery);
+        Host::ALL.into_iter().all(sees)
+    })?;
+    lab.plug(Host::K8s2, false)?;
+    lab.until(Host::K8s2, &Fact::Off, DOWN * 2)?;
+    assert_eq!(lab.timeline().calls(), [(Host::K8s2, Verb::Stop)]);
+    lab.plug(Host::K8s2, true)?;
+    lab.throughout("the others stay up", Duration::from_secs(2), |lab| {
+        lab.status(Host::Nfs).is_ok_and(|status| status.phase == Phase::Up)
+    })?;
+    lab.restore_mains()?;
+    lab.until_whole(BACK)?;
+    assert_eq!(lab.timeline().calls(), [(Host::K8s2, Verb::Stop)]);
+    Ok(())
+}
+
+#[test]
+fn a_partition_that_heals_leaves_one_shutdown() -> Result<()> {
+    let mut lab = Lab::whole(&Setup::default())?;
+    lab.network().block(Host::K8s1, Host::K8s2)?;
+    let failure = lab.fail_mains_with_spare(2)?;
+    lab.until(Host::K8s2, &Fact::Called(Verb::Stop), DOWN)?;
+    lab.network().unblock_all()?;
+    lab.until_held()?;
+    lab.assert_stopped_in_order(failure, Verb::Hold);
+    assert_eq!(lab.declared(), [1]);
+    Ok(())
+}
+
+#[test]
+fn without_the_owners_agent_the_others_come_back_by_themselves() -> Result<()> {
+    let mut lab = Lab::whole(&Setup::default())?;
+    lab.fail_mains_with_spare(2)?;
+    lab.until(Host::K8s2, &Fact::Called(Verb::Stop), DOWN)?;
+    lab.machine_mut(Host::Nfs).is_supervised = false;
+    lab.signal_agent(Host::Nfs, Signal::SIGKILL);
+    lab.restore_mains()?;
+    lab.until(Host::K8s2, &Fact::Off, DOWN)?;
+    lab.eventually("k8s-2 runs again, and k8s-1 went on", BACK, |lab| {
+        let is_up = |host| lab.status(host).is_ok_and(|it| it.phase == Phase::Up);
+        lab.timeline().count(Host::K8s2, &Fact::AgentStarted) == 2
+            && is_up(Host::K8s2)
+            && is_up(Host::K8s1)
+    })?;
+    assert_eq!(lab.timeline().calls(), [(Host::K8s2, Verb::Stop)]);
+    Ok(())
+}
