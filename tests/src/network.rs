@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::Ipv4Addr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::sched::{CloneFlags, setns};
 
 use crate::ground::remove_namespace;
@@ -65,6 +65,18 @@ impl Network {
     /// Lets every frame through again.
     pub fn unblock_all(&self) -> Result<()> {
         self.nft("flush chain bridge lab faults")
+    }
+
+    /// Runs `work` in the namespace of `host`, in a thread of its own.
+    pub fn inside<T: Send>(&self, host: Host, work: impl FnOnce() -> T + Send) -> Result<T> {
+        let namespace = File::open(format!("/run/netns/{}", self.namespace(host)));
+        let namespace = namespace.context("open a namespace")?;
+        let enter_and_work = || -> Result<T> {
+            setns(namespace, CloneFlags::CLONE_NEWNET).context("enter a namespace")?;
+            Ok(work())
+        };
+        let done = std::thread::scope(|scope| scope.spawn(enter_and_work).join());
+        done.map_err(|_panic| anyhow!("work in a namespace panicked"))?
     }
 
     fn add(&self, host: Host) -> Result<()> {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use curfew_tests::directory::write_program;
 use curfew_tests::{Fact, Host, Lab, Setup, Verb, ground};
-use nix::sched::{CloneFlags, setns};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -170,16 +169,12 @@ fn in_namespace(lab: &Lab, host: Host) -> Command {
 }
 
 fn send_packet(lab: &Lab, from: Host, to: Host) -> Result<()> {
-    let path = format!("/run/netns/{}", lab.network().namespace(from));
-    let send = move || -> Result<()> {
-        setns(std::fs::File::open(path)?, CloneFlags::CLONE_NEWNET)?;
+    let send = || -> Result<()> {
         let socket = UdpSocket::bind(("0.0.0.0", 0))?;
         socket.set_broadcast(true)?;
         let packet = [[0xff; 6].as_slice(), &to.mac().repeat(16)].concat();
         socket.send_to(&packet, ("255.255.255.255", 9))?;
         Ok(())
     };
-    std::thread::scope(|scope| scope.spawn(send).join())
-        .map_err(|_| anyhow::anyhow!("the sender panicked"))?
-        .context("send a magic packet")
+    lab.network().inside(from, send)?.context("send a magic packet")
 }
