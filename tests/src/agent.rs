@@ -25,10 +25,12 @@ pub fn binary() -> Result<PathBuf> {
     Ok(BINARY.get_or_init(|| path).clone())
 }
 
-/// Makes a certificate authority in `folder` and issues a certificate to each host.
-pub fn make_certificates(binary: &Path, folder: &Path) -> Result<()> {
+/// Makes the authority of the cluster called `cluster` in `folder` and issues a certificate to each
+/// host.
+pub fn make_certificates(binary: &Path, cluster: &str, folder: &Path) -> Result<()> {
     let folder = folder.as_os_str();
-    run(binary, ["pki".as_ref(), "init".as_ref(), folder]).context("make an authority")?;
+    let init = ["pki", "init", "--cluster", cluster].map(AsRef::as_ref);
+    run(binary, [init.as_slice(), &[folder]].concat()).context("make an authority")?;
     let issue = ["pki", "issue", "--dir"].map(AsRef::as_ref);
     let names = Host::ALL.map(|host| AsRef::as_ref(host.name()));
     run(binary, [issue.as_slice(), &[folder], &names].concat()).context("issue certificates")?;

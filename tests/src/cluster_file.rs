@@ -64,7 +64,7 @@ fn head(folder: &Path, limits: &Limits) -> String {
     let password = password.display();
     format!(
         r#"[cluster]
-name = "lab"
+name = "{CLUSTER}"
 time-factor = {time_factor}
 
 [[ups]]
@@ -121,6 +121,9 @@ needs = [{needs}]
 "#
     )
 }
+
+/// The name of the cluster, in the file and in the certificates.
+pub const CLUSTER: &str = "lab";
 
 /// Returns the program that an agent calls for its operating system; it tells the laboratory, by
 /// a line in the pipe `calls`, which then plays the machine. With a file `HOST/refuse-VERB` it

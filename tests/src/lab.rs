@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use curfew_coordinator::{Line, Presence, Status, Time};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::agent::{self, Paths};
 use crate::battery::Battery;
-use crate::cluster_file::{Limits, cluster_file, machine_program};
+use crate::cluster_file::{CLUSTER, Limits, cluster_file, machine_program};
 use crate::directory::{Directory, write, write_program, write_secret};
 use crate::ground::{self, now};
 use crate::host::Host;
@@ -74,7 +75,7 @@ impl Lab {
         let name = ground::unique_name();
         let directory = Directory::new(&name)?;
         if setup.binary.is_none() {
-            agent::make_certificates(&binary, &directory.join("pki"))?;
+            agent::make_certificates(&binary, CLUSTER, &directory.join("pki"))?;
         }
         let folder = directory.path();
         let does_cut = setup.returning.is_some();
@@ -185,7 +186,9 @@ impl Lab {
     /// Asks the agent of `host` for its status.
     pub fn status(&self, host: Host) -> Result<Status> {
         let answer = http::get(host, "/api/v1/status")?;
-        serde_json::from_str(&answer.body).with_context(|| answer.body.clone())
+        let mut page: Value = serde_json::from_str(&answer.body).context("no JSON")?;
+        let status = page.get_mut("status").map(Value::take).context("no status")?;
+        serde_json::from_value(status).context("another status than ours")
     }
 
     /// Takes the mains away; a real UPS's battery lasts for another `seconds`.

@@ -6,10 +6,12 @@ use curfew_coordinator::Time;
 use serde_json::Value;
 
 use crate::directory::tail;
+use crate::http::get;
 use crate::machine::Machine;
 use crate::timeline::{Timeline, line};
 
-/// Prints the facts of the world and the agents' histories in one order, then all logs.
+/// Prints the facts of the world and the agents' histories in one order, what agents say now, then all
+/// logs.
 #[expect(clippy::print_stderr, reason = "the report of a failed test")]
 pub fn print(timeline: &Timeline, machines: &[Machine], folder: &Path) {
     let start = timeline.start();
@@ -26,6 +28,12 @@ pub fn print(timeline: &Timeline, machines: &[Machine], folder: &Path) {
     eprintln!("\nwhat happened (· is what agents noted), all files in {}:", folder.display());
     for (_, row) in rows {
         eprintln!("{row}");
+    }
+    for machine in machines.iter().filter(|machine| machine.agent().is_some()) {
+        for path in ["/api/v1/status", "/health"] {
+            let answer = get(machine.host, path).map_or_else(|it| format!("{it:#}"), |it| it.body);
+            eprintln!("\n{} {path}:\n{}", machine.host, answer.trim());
+        }
     }
     for machine in machines {
         eprintln!("\n{} agent's log:\n{}", machine.host, tail(machine.log(), LOG_LINES));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use curfew_coordinator::Line;
+use curfew_tests::cluster_file::CLUSTER;
 use curfew_tests::directory::{replace, write_secret};
 use curfew_tests::http::get;
 use curfew_tests::nut::Shown;
@@ -65,7 +66,7 @@ fn without_a_certificate_the_agent_watches_the_ups_and_says_how_to_get_one() -> 
 fn a_certificate_of_another_cluster_is_refused_by_the_others_and_said() -> Result<()> {
     let mut lab = Lab::build(&Setup::default())?;
     let foreign = lab.folder().join("foreign-pki");
-    agent::make_certificates(&agent::binary()?, &foreign)?;
+    agent::make_certificates(&agent::binary()?, CLUSTER, &foreign)?;
     lab.machine_mut(Host::K8s2).paths_mut().pki = foreign.join("k8s-2");
     for host in Host::ALL {
         lab.press_button(host);
