@@ -1,28 +1,23 @@
 //! The real agent: its binary, its certificates, its process.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::host::Host;
 use crate::process::{Process, Program, run};
 
-/// Returns the path of the `curfew` binary of this build, built anew if its sources have changed.
-///
-/// `CURFEW_BINARY` names another one.
+/// Returns the path of the agent that was built with this test; `CURFEW_BINARY` names another.
 pub fn binary() -> Result<PathBuf> {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    if let Some(path) = BINARY.get() {
-        return Ok(path.clone());
+    if let Some(path) = std::env::var_os("CURFEW_BINARY") {
+        return Ok(path.into());
     }
-    let path = match std::env::var_os("CURFEW_BINARY") {
-        Some(path) => PathBuf::from(path),
-        None => build()?,
-    };
-    ensure!(path.is_file(), "there is no agent at {}", path.display());
-    Ok(BINARY.get_or_init(|| path).clone())
+    // Test binaries lie in `TARGET/PROFILE/deps`, the others in `TARGET/PROFILE`.
+    let test = std::env::current_exe().context("find this test's binary")?;
+    let profile = test.ancestors().nth(2).context("find the build's folder")?;
+    let path = profile.join("curfew-under-test");
+    ensure!(path.is_file(), "there is no {}: run the stories by cargo", path.display());
+    Ok(path)
 }
 
 /// Makes the authority of the cluster called `cluster` in `folder` and issues a certificate to each
@@ -66,26 +61,4 @@ impl Paths {
             .env("RUST_BACKTRACE", "1")
             .start()
     }
-}
-
-/// Test binaries lie in `TARGET/PROFILE/deps`, beside them in `TARGET/PROFILE` the agent.
-fn build() -> Result<PathBuf> {
-    let test = std::env::current_exe().context("find this test's binary")?;
-    let profile = test.ancestors().nth(2).context("find the build's folder")?;
-    let target = profile.parent().context("find the target folder")?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "curfew", "--bin", "curfew"]);
-    command.arg("--manifest-path").arg(workspace).arg("--target-dir").arg(target);
-    if profile.file_name().is_some_and(|name| name == "release") {
-        command.arg("--release");
-    }
-    let output = command.output().context("start cargo")?;
-    ensure!(
-        output.status.success(),
-        "the agent does not build: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(profile.join("curfew"))
 }

@@ -23,6 +23,8 @@ pub struct Limits {
     pub debounce: &'static str,
     /// `mains-stable`.
     pub mains_stable: &'static str,
+    /// `charge-above`.
+    pub charge_above: u8,
     /// `charge-wait`.
     pub charge_wait: &'static str,
     /// `wake-every`.
@@ -41,6 +43,7 @@ impl Default for Limits {
             stop_timeout: "4s",
             debounce: "1s",
             mains_stable: "3s",
+            charge_above: 30,
             charge_wait: "10s",
             wake_every: "1s",
             wake_timeout: "20s",
@@ -57,7 +60,8 @@ pub fn cluster_file(folder: &Path, limits: &Limits, does_owner_cut: bool) -> Str
 
 fn head(folder: &Path, limits: &Limits) -> String {
     let Limits { time_factor, reserve, cut_margin, charge_below, stop_timeout, .. } = limits;
-    let Limits { debounce, mains_stable, charge_wait, wake_every, wake_timeout, .. } = limits;
+    let Limits { debounce, mains_stable, charge_above, charge_wait, .. } = limits;
+    let Limits { wake_every, wake_timeout, .. } = limits;
     let owner = Host::Nfs;
     let address = owner.address();
     let password = folder.join("upsd.password");
@@ -84,6 +88,7 @@ debounce = "{debounce}"
 
 [restart]
 mains-stable = "{mains_stable}"
+charge-above = {charge_above}
 charge-wait = "{charge_wait}"
 wake-every = "{wake_every}"
 wake-timeout = "{wake_timeout}"

@@ -11,6 +11,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Pid, Uid};
 
+use crate::disk::unmount;
+
 /// Returns the moment on the boot clock, which is the one that the agents' histories use.
 pub fn now() -> Time {
     let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
@@ -45,6 +47,13 @@ pub fn sweep() -> Result<()> {
     for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
         if is_orphan(&name) {
             remove_namespace(&name);
+        }
+    }
+    let mounts = fs::read_to_string("/proc/mounts").context("list the mounts")?;
+    for path in mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new) {
+        let mut names = path.iter().filter_map(|name| name.to_str());
+        if path.starts_with(std::env::temp_dir()) && names.any(is_orphan) {
+            unmount(path);
         }
     }
     for entry in fs::read_dir(std::env::temp_dir()).context("list the temporary folder")?.flatten()

@@ -288,7 +288,8 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if self.has_failed || std::thread::panicking() {
+        let has_failed = self.has_failed || std::thread::panicking();
+        if has_failed || std::env::var_os("CURFEW_LAB_REPORT").is_some() {
             self.directory.keep();
             report::print(&self.timeline, &self.machines, self.directory.path());
         }

@@ -15,6 +15,7 @@ pub mod agent;
 pub mod battery;
 pub mod cluster_file;
 pub mod directory;
+pub mod disk;
 pub mod ground;
 pub mod host;
 pub mod http;

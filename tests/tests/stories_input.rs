@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use curfew_coordinator::Line;
 use curfew_tests::cluster_file::CLUSTER;
 use curfew_tests::directory::{replace, write_secret};
+use curfew_tests::disk::Disk;
 use curfew_tests::http::get;
 use curfew_tests::nut::Shown;
 use curfew_tests::story::DOWN;
@@ -85,7 +86,7 @@ fn a_refused_password_leaves_the_owner_watching_and_says_which_file_to_change() 
     write_secret(&lab.folder().join("upsd.password"), "wrong\n")?;
     lab.press_button(Host::Nfs);
     until_mains(&mut lab, Host::Nfs)?;
-    until_unwell(&mut lab, Host::Nfs, "upsd.password")
+    until_unwell(&mut lab, Host::Nfs, "password")
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn a_ups_that_upsd_does_not_know_is_named_in_the_health() -> Result<()> {
 fn without_a_runtime_the_charge_declares_and_the_health_says_so() -> Result<()> {
     let shown = Shown { has_runtime: false, has_charge: true };
     let mut setup = Setup { shown, ..Setup::default() };
-    setup.limits.charge_below = 60;
+    (setup.limits.charge_below, setup.limits.charge_above) = (60, 80);
     let mut lab = Lab::whole(&setup)?;
     until_unwell(&mut lab, Host::Nfs, "runtime")?;
     lab.fail_mains(40)?;
@@ -116,18 +117,16 @@ fn without_a_charge_the_runtime_declares() -> Result<()> {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_written_fails_the_health_and_stops_no_shutdown() -> Result<()> {
+fn a_full_disk_fails_the_health_and_stops_no_shutdown() -> Result<()> {
     let mut lab = Lab::build(&Setup::default())?;
-    // Root writes into every directory but one that is a file.
-    let state = lab.folder().join("not-a-directory");
-    directory::write(&state, "")?;
-    lab.machine_mut(Host::K8s2).paths_mut().state = state;
+    let disk = Disk::mount(lab.machine(Host::K8s2).state())?;
     for host in Host::ALL {
         lab.press_button(host);
     }
     lab.until_whole(DOWN)?;
-    until_unwell(&mut lab, Host::K8s2, "not-a-directory")?;
-    let failure = lab.fail_mains_with_spare(2)?;
+    disk.fill()?;
+    let failure = lab.fail_mains_with_spare(4)?;
+    until_unwell(&mut lab, Host::K8s2, "state")?;
     lab.until_held()?;
     lab.assert_stopped_in_order(failure, Verb::Hold);
     Ok(())
