@@ -14,8 +14,10 @@
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
+use curfew_nut::error::Chain;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -38,6 +40,17 @@ pub enum Ending {
     Aborted,
 }
 
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finished => f.write_str("it just ended"),
+            Self::Failed(failure) => write!(f, "{}", Chain(failure.as_ref())),
+            Self::Panicked(message) => write!(f, "it panicked, which is a bug: {message}"),
+            Self::Aborted => f.write_str("it was aborted"),
+        }
+    }
+}
+
 /// An essential task that has ended: the agent must end too.
 #[derive(Debug)]
 pub struct Ended {
@@ -47,8 +60,17 @@ pub struct Ended {
     pub how: Ending,
 }
 
-/// How often each driver has been restarted since the agent started.
-pub type Restarts = BTreeMap<TaskName, u64>;
+/// How often each driver has been restarted since the agent started, and why.
+pub type Restarts = BTreeMap<TaskName, Restarted>;
+
+/// The restarts of one driver.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Restarted {
+    /// How many.
+    pub count: u64,
+    /// How it came to its last end, with all causes.
+    pub why: String,
+}
 
 /// Owns every task of the agent.
 #[derive(Debug)]
@@ -114,7 +136,11 @@ impl Supervisor {
                     backoff = BACKOFF_FIRST;
                 }
                 log_restart(name, &ending, backoff);
-                restarts.send_modify(|counts| *counts.entry(name).or_default() += 1);
+                restarts.send_modify(|all| {
+                    let restarted = all.entry(name).or_default();
+                    restarted.count += 1;
+                    restarted.why = ending.to_string();
+                });
                 if cancel.run_until_cancelled(sleep(backoff)).await.is_none() {
                     return Ending::Finished;
                 }

@@ -11,6 +11,7 @@ use super::outlet::Outlets;
 use crate::health::Check;
 use crate::journal;
 use crate::snapshot::Snapshot;
+use crate::task::Restarted;
 
 /// A certificate that runs out within this time is a warning: two months of weekends.
 const EXPIRY_WARNING: Duration = Duration::from_hours(60 * 24);
@@ -76,6 +77,7 @@ fn certificates(outlets: &Outlets) -> Check {
         return Check::fail(NAME, problem, remedy);
     }
     let Some(current) = &status.credentials.current else {
+        let remedy = "see the check drivers: the part that loads it does not run";
         return Check::fail(NAME, "no certificate is loaded: no peer is talked to", remedy);
     };
     let now = std::time::SystemTime::now();
@@ -116,12 +118,14 @@ fn refusals(outlets: &Outlets) -> Check {
 fn restarts(outlets: &Outlets) -> Check {
     const NAME: &str = "drivers";
     let restarts = outlets.restarts.borrow();
-    let Some((name, count)) = restarts.iter().max_by_key(|(_, count)| **count) else {
+    let Some((name, restarted)) = restarts.iter().max_by_key(|(_, restarted)| restarted.count)
+    else {
         return Check::pass(NAME, "none was restarted");
     };
+    let Restarted { count, why } = restarted;
     Check::warn(
         NAME,
-        format!("{name} was restarted {count} times since the agent started"),
+        format!("{name} was restarted {count} times since the agent started, last because {why}"),
         "the log says why: `journalctl -u curfew` or `talosctl logs ext-curfew`",
     )
 }
