@@ -32,8 +32,8 @@ fn a_mistake_in_the_cluster_file_ends_the_agent_with_78_and_names_the_line() -> 
     edit_cluster_file(&lab, "name = \"lab\"", "name = \"lab\"\nfrobnicate = 1")?;
     lab.press_button(Host::Nfs);
     lab.until(Host::Nfs, &BAD_CONFIGURATION, LIMIT)?;
-    ensure_logged(&lab, "frobnicate")?;
-    ensure_logged(&lab, "3")
+    ensure_logged(&lab, "3:1: error")?;
+    ensure_logged(&lab, "frobnicate")
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_full_disk_fails_the_health_and_stops_no_shutdown() -> Result<()> {
     lab.until_whole(DOWN)?;
     disk.fill()?;
     let failure = lab.fail_mains_with_spare(4)?;
-    until_unwell(&mut lab, Host::K8s2, "state")?;
+    until_unwell(&mut lab, Host::K8s2, "journal")?;
     lab.until_held()?;
     lab.assert_stopped_in_order(failure, Verb::Hold);
     Ok(())
