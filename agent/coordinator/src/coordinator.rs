@@ -20,8 +20,8 @@ use crate::peer::{Conclusion, Peer};
 use crate::shutdown::Shutdown;
 use crate::stop_time::StopHistory;
 use crate::{
-    Abilities, Action, Begun, Cluster, Date, Event, HostName, Note, Owed, Plan, Saved, Session,
-    Settings, Step, Time, Watch,
+    Abilities, Action, Begun, BootId, Cluster, Date, Event, HostName, Note, Owed, Plan, Saved,
+    Session, Settings, Step, Time, Watch,
 };
 
 mod absorb;
@@ -81,6 +81,10 @@ pub struct Coordinator {
     asked_about: BTreeSet<HostName>,
 
     owed: BTreeMap<HostName, Owed>,
+    /// The hosts last heard up, by this run or by the one before.
+    up: BTreeMap<HostName, BootId>,
+    /// Who of them is missing was judged once since this agent started.
+    is_roll_called: bool,
     conduct: Option<Conduct>,
     exports_answer: Option<bool>,
 

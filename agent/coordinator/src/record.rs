@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::gauge::SavedGauge;
-use crate::{End, HostName, Owed, Phase, Plan, Reason, Session, Standing, StopTime, Time};
+use crate::{BootId, End, HostName, Owed, Phase, Plan, Reason, Session, Standing, StopTime, Time};
 
 /// Everything that survives a restart; replaced as a whole.
 ///
@@ -24,6 +24,10 @@ pub struct Saved {
     pub begun: Option<Begun>,
     /// The hosts that somebody must still wake, or that are off by intent.
     pub owed: BTreeMap<HostName, Owed>,
+    /// The hosts last heard up, each with its boot: who is missing when this agent starts again may
+    /// have gone down without it.
+    #[serde(default)]
+    pub up: BTreeMap<HostName, BootId>,
     /// The hosts heard leaving in this boot, so that a restarted agent knows what it waited for.
     pub leaving: BTreeMap<HostName, Leaving>,
     /// The numbers of the UPS.

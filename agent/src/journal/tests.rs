@@ -27,6 +27,7 @@ fn saved(ended: u64) -> Saved {
         shutdown: None,
         begun: None,
         owed: BTreeMap::new(),
+        up: BTreeMap::new(),
         leaving: BTreeMap::new(),
         gauge: SavedGauge::default(),
         is_called_off: false,

@@ -99,6 +99,9 @@ impl Coordinator {
                 peer.on_repeated(self.now, heard);
             }
         }
+        if message.phase == Phase::Up && self.up.get(host) != Some(&message.session.boot) {
+            self.up.insert(host.clone(), message.session.boot.clone());
+        }
         self.on_peer_reading(message);
         if self.stop_history.merge(&message.stop_times) {
             self.renew_plan();

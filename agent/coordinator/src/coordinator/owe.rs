@@ -2,7 +2,7 @@
 
 use super::Coordinator;
 use crate::owed::{Debt, unite};
-use crate::{HostName, Line, Owed, Phase};
+use crate::{HostName, Line, Note, Owed, Phase};
 
 impl Coordinator {
     /// Strikes what is done, and owes hosts that fell silent on battery.
@@ -17,6 +17,49 @@ impl Coordinator {
             self.owed.remove(&host);
         }
         self.owe_the_silent();
+        self.call_the_roll();
+        self.forget_who_left();
+    }
+
+    /// Owes, once after the start, the hosts that were up when this agent was last heard of and are
+    /// not there now: it may have slept through an outage of which nobody is left to tell.
+    fn call_the_roll(&mut self) {
+        let settings = self.settings();
+        let grace = settings.built_in.boot_grace;
+        let at = self.started_at + grace;
+        if self.is_roll_called || self.now < at {
+            self.wake_at(at);
+            return;
+        }
+        self.is_roll_called = true;
+        let settings = self.cluster.settings.clone();
+        let is_missing = |host: &HostName| {
+            self.peers.get(host).is_some_and(|peer| peer.is_quiet_for(self.now, grace, &settings))
+        };
+        let missing: Vec<_> =
+            self.up.clone().into_iter().filter(|(it, _)| is_missing(it)).collect();
+        for (host, boot) in missing {
+            if self.owed.contains_key(&host) {
+                continue;
+            }
+            self.notes.push(Note::Lost { host: host.clone() });
+            let entry = Owed { boot: Some(boot), number: self.highest, debt: Debt::Due };
+            unite(&mut self.owed, &host, &entry);
+        }
+    }
+
+    /// A host that leaves on stable mains, outside of any shutdown, does so by somebody's will.
+    fn forget_who_left(&mut self) {
+        let span = self.settings().mains_stable;
+        if self.up.is_empty() || self.shutdown.is_some() || !self.has_stable_mains() {
+            return;
+        }
+        let settings = self.cluster.settings.clone();
+        let (now, peers) = (self.now, &self.peers);
+        self.up.retain(|host, _| {
+            let peer = peers.get(host).filter(|peer| peer.heard_at.is_some());
+            peer.is_none_or(|peer| !peer.is_quiet_for(now, span, &settings))
+        });
     }
 
     /// Returns whether an entry has come to its end: the host is heard up in another boot, or up

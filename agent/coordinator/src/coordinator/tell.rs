@@ -164,6 +164,7 @@ impl Coordinator {
             shutdown: self.shutdown.as_ref().map(super::Shutdown::saved),
             begun: self.begun.clone(),
             owed: self.owed.clone(),
+            up: self.up.clone(),
             leaving: self.saved_leaving(),
             gauge,
             is_called_off: self.outage.is_called_off,
