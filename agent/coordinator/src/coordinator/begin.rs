@@ -125,7 +125,7 @@ impl Coordinator {
     fn lets_go(&mut self, host: &HostName, end: End) -> bool {
         let proof = self.release_of(host);
         let is_enough = match end {
-            End::Cut => proof == Some(ReleaseProof::Off),
+            End::Cut => self.went_off(host),
             End::Off | End::Hold => proof.is_some(),
         };
         if let Some(how) = proof {
@@ -136,6 +136,14 @@ impl Coordinator {
             self.released.remove(host);
         }
         is_enough
+    }
+
+    /// Returns whether a host is off after it had said that it stops. One that only fell silent may
+    /// run behind a loose cable: it does not let the power be cut.
+    fn went_off(&self, host: &HostName) -> bool {
+        self.peers.get(host).is_some_and(|peer| {
+            peer.off_since.is_some() && peer.phase.is_some_and(Phase::has_begun)
+        })
     }
 
     /// Returns the proof that a dependent can no longer be hurt, if there is one.
@@ -229,10 +237,7 @@ impl Coordinator {
         let Some(open) = self.shutdown.as_ref().filter(|_| end == End::Cut) else {
             return Duration::ZERO;
         };
-        let all_off = self
-            .dependents()
-            .iter()
-            .all(|host| self.peers.get(host).is_some_and(|peer| peer.off_since.is_some()));
+        let all_off = self.dependents().iter().all(|host| self.went_off(host));
         if all_off {
             return Duration::ZERO;
         }
