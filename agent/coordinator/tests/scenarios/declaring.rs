@@ -479,3 +479,31 @@ fn a_higher_number_supersedes_a_lower_one() {
         world.check(open == Some(5), "the higher one is open");
     }
 }
+
+/// "Nobody stranded … also with any one agent dead": an owner whose agent slept through the whole
+/// outage misses those who were up before.
+#[test]
+fn an_owner_whose_agent_slept_through_the_outage_wakes_those_who_are_missing() {
+    let mut world = World::reference();
+    world.kill_agent(NFS);
+    world.run(10);
+    world.mains_fail();
+    world.until("the others are off", 600, |world| world.is_off(K1) && world.is_off(K2));
+    world.mains_return();
+    world.run(30);
+    world.start_agent(NFS);
+    world.until("all is whole again", 900, World::is_whole);
+    world.check(world.booted(K1) < world.booted(K2), "in order");
+}
+
+/// A host that somebody switched off on mains stays off, whoever is restarted later.
+#[test]
+fn a_host_that_was_switched_off_on_mains_is_not_missed() {
+    let mut world = World::reference();
+    world.run(30);
+    world.crash(K2);
+    world.run(90);
+    world.restart_agent(NFS);
+    world.run(300);
+    world.check(world.packets(K2).is_empty(), "it is not woken");
+}

@@ -186,3 +186,17 @@ fn mains_that_return_while_the_hold_is_entered_lead_through_it() {
     world.until("all is whole again", 900, World::is_whole);
     world.check(world.rebooted(NFS).is_some(), "by a reboot");
 }
+
+/// "No early cut: when the output opens by command, each fed host is truly powered down or the
+/// battery truly has less than `cut-margin` left": a host behind a loose cable is not off.
+#[test]
+fn a_host_behind_a_loose_cable_is_not_cut_before_the_latest_start() {
+    let mut world = World::promised();
+    world.mains_fail();
+    world.run(5);
+    world.isolate(K1);
+    world.machine_mut(K1).refuses_stop = true;
+    world.until("the UPS is cut", 700, |world| !world.ups.output);
+    let late = |note: &Note| matches!(note, Note::Began { why: BeginReason::LatestStart, .. });
+    world.check(world.noted(NFS, late).is_some(), "nfs waits for its latest start");
+}
