@@ -10,8 +10,8 @@ use crate::http::get;
 use crate::machine::Machine;
 use crate::timeline::{Timeline, line};
 
-/// Prints the facts of the world and the agents' histories in one order, what agents say now, then all
-/// logs.
+/// Prints the facts of the world and the agents' histories in one order, what agents say now, then
+/// all logs.
 #[expect(clippy::print_stderr, reason = "the report of a failed test")]
 pub fn print(timeline: &Timeline, machines: &[Machine], folder: &Path) {
     let start = timeline.start();

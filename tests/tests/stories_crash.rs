@@ -23,8 +23,7 @@ fn agents_killed_while_they_wait_resume_and_the_order_holds() -> Result<()> {
 }
 
 #[test]
-fn an_agent_killed_while_its_host_stops_does_not_bring_it_back_or_let_others_go_early() -> Result<()>
-{
+fn an_agent_killed_while_its_host_stops_undoes_nothing_and_lets_nobody_go_early() -> Result<()> {
     let mut lab = Lab::whole(&Setup::default())?;
     let failure = lab.fail_mains_with_spare(2)?;
     for host in [Host::K8s2, Host::K8s1] {
