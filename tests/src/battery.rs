@@ -4,6 +4,7 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Battery {
     is_on_mains: bool,
+    is_low: bool,
     seconds_left: u32,
     charge_percent: u8,
     seconds_at_failure: u32,
@@ -14,6 +15,7 @@ impl Default for Battery {
     fn default() -> Self {
         Self {
             is_on_mains: true,
+            is_low: false,
             seconds_left: FULL_SECONDS,
             charge_percent: 100,
             seconds_at_failure: FULL_SECONDS,
@@ -36,7 +38,12 @@ impl Battery {
 
     /// The mains come back.
     pub fn regain_mains(&mut self) {
-        self.is_on_mains = true;
+        (self.is_on_mains, self.is_low) = (true, false);
+    }
+
+    /// The UPS finds its battery low, whatever the numbers say, until the mains are back.
+    pub const fn become_low(&mut self) {
+        self.is_low = true;
     }
 
     /// One second passes.
@@ -63,10 +70,11 @@ impl Battery {
 
     /// Returns `ups.status`.
     pub const fn status(&self) -> &'static str {
-        match (self.is_on_mains, self.charge_percent) {
-            (true, 100) => "OL",
-            (true, _) => "OL CHRG",
-            (false, _) => "OB DISCHRG",
+        match (self.is_on_mains, self.is_low, self.charge_percent) {
+            (true, _, 100) => "OL",
+            (true, _, _) => "OL CHRG",
+            (false, false, _) => "OB DISCHRG",
+            (false, true, _) => "OB DISCHRG LB",
         }
     }
 

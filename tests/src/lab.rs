@@ -205,6 +205,18 @@ impl Lab {
         self.ups.regain_mains()
     }
 
+    /// Lets a real UPS find its battery low, whatever the numbers say.
+    pub fn show_low(&mut self) -> Result<()> {
+        self.timeline.add(None, Fact::BatteryLow);
+        match &mut self.ups {
+            Ups::Real(nut, battery) => {
+                battery.become_low();
+                nut.show(battery)
+            }
+            Ups::Simulated(_) => bail!("the simulated UPS decides that itself"),
+        }
+    }
+
     /// Presses the power button of a machine; one that is on or starts already ignores it.
     pub fn press_button(&mut self, host: Host) {
         let machine = self.machine_mut(host);
@@ -240,6 +252,22 @@ impl Lab {
             nut.stop_upsd();
             Ok(())
         }
+    }
+
+    /// Sends the driver of the UPS a signal, as a fault.
+    pub fn signal_driver(&mut self, signal: Signal) -> Result<()> {
+        self.timeline.add(Host::Nfs, Fact::Fault(format!("{signal} to the driver")));
+        let nut = self.nut().context("only real NUT has a driver")?;
+        nut.driver().context("no driver runs")?.signal(signal);
+        Ok(())
+    }
+
+    /// Sends `upsd` a signal, as a fault.
+    pub fn signal_upsd(&mut self, signal: Signal) -> Result<()> {
+        self.timeline.add(Host::Nfs, Fact::Fault(format!("{signal} to upsd")));
+        let nut = self.nut().context("only real NUT has an upsd")?;
+        nut.upsd().context("no upsd runs")?.signal(signal);
+        Ok(())
     }
 
     /// Returns the network, for faults between hosts.

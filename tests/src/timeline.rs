@@ -46,6 +46,8 @@ pub enum Fact {
     MainsFailed,
     /// The mains came back.
     MainsBack,
+    /// The UPS says that its battery is low.
+    BatteryLow,
     /// The UPS has opened its output: every machine lost its power at once.
     OutputOpened,
     /// The UPS has closed its output.

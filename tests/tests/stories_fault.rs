@@ -73,6 +73,62 @@ fn a_loose_cable_on_battery_takes_down_its_host_alone_and_it_is_woken() -> Resul
 }
 
 #[test]
+fn a_driver_that_freezes_on_battery_is_overtaken_by_the_countdown_of_its_last_value() -> Result<()>
+{
+    let mut lab = Lab::whole(&Setup::default())?;
+    let failure = lab.fail_mains_with_spare(8)?;
+    lab.eventually("the owner knows the runtime of this outage", DOWN, |lab| {
+        let left = lab.status(Host::Nfs).ok().and_then(|status| status.ups.runtime_left);
+        left.is_some_and(|left| left < Duration::from_mins(1))
+    })?;
+    lab.signal_driver(Signal::SIGSTOP)?;
+    lab.until_held()?;
+    lab.assert_stopped_in_order(failure, Verb::Hold);
+    assert_eq!(lab.timeline().first(None, &Fact::OutputOpened), None, "the battery ended first");
+    Ok(())
+}
+
+#[test]
+fn an_upsd_that_hangs_on_mains_stops_nobody_and_is_read_again_when_it_goes_on() -> Result<()> {
+    let mut lab = Lab::whole(&Setup::default())?;
+    lab.signal_upsd(Signal::SIGSTOP)?;
+    lab.eventually("all miss it", DOWN, |lab| {
+        let is_unknown = |host| lab.status(host).is_ok_and(|it| it.ups.line == Line::Unknown);
+        Host::ALL.into_iter().all(is_unknown)
+    })?;
+    lab.signal_upsd(Signal::SIGCONT)?;
+    lab.until_whole(DOWN)?;
+    lab.ensure_untouched()
+}
+
+#[test]
+fn a_switch_that_dies_on_battery_makes_each_host_stop_by_itself_and_one_shutdown() -> Result<()> {
+    let mut lab = Lab::whole(&Setup::default())?;
+    lab.fail_mains_with_spare(12)?;
+    lab.eventually("all know the runtime of this outage", DOWN, |lab| {
+        let left = |host| lab.status(host).ok().and_then(|status| status.ups.runtime_left);
+        let is_known = |host| left(host).is_some_and(|left| left < Duration::from_mins(1));
+        Host::ALL.into_iter().all(is_known)
+    })?;
+    for host in Host::ALL {
+        lab.plug(host, false)?;
+    }
+    lab.until_held()?;
+    let mut calls = lab.timeline().calls();
+    calls.sort_by_key(|(host, _)| *host);
+    let stops = [(Host::K8s1, Verb::Stop), (Host::K8s2, Verb::Stop)];
+    assert_eq!(calls, [&[(Host::Nfs, Verb::Hold)], stops.as_slice()].concat());
+
+    for host in Host::ALL {
+        lab.plug(host, true)?;
+    }
+    lab.restore_mains()?;
+    lab.until_whole(BACK)?;
+    assert_eq!(lab.declared(), [1]);
+    Ok(())
+}
+
+#[test]
 fn a_partition_that_heals_leaves_one_shutdown() -> Result<()> {
     let mut lab = Lab::whole(&Setup::default())?;
     lab.network().block(Host::K8s1, Host::K8s2)?;

@@ -71,6 +71,22 @@ fn machines_that_start_by_themselves_after_an_exhausted_battery_are_whole_again(
     Ok(())
 }
 
+#[test]
+fn a_low_battery_stops_all_in_order_whatever_its_runtime_says() -> Result<()> {
+    let mut lab = Lab::whole(&Setup::default())?;
+    let failure = ground::now();
+    lab.fail_mains(500)?;
+    lab.throughout("all stay up as long as nothing is low", Duration::from_secs(4), |lab| {
+        lab.timeline().calls().is_empty()
+    })?;
+    lab.show_low()?;
+    lab.until_held()?;
+    lab.assert_stopped_in_order(failure, Verb::Hold);
+    let declared = report::notes(lab.machine(Host::Nfs), "declared");
+    assert!(declared.iter().any(|note| note["trigger"] == "low-battery"), "{declared:?}");
+    Ok(())
+}
+
 fn assert_came_back_in_order(lab: &Lab, since: curfew_coordinator::Time) {
     let packet = Fact::Packet(Host::Nfs.address().to_string());
     lab.timeline().assert_order_since(
