@@ -20,6 +20,7 @@ mod peering;
 mod show;
 mod translate;
 mod ups;
+mod watched_ups;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -151,6 +152,7 @@ impl Agent {
             calls,
             ups: latest,
             login: login::spawn(self, supervisor),
+            others: watched_ups::Others::spawn(self, supervisor),
             snapshots,
             restarts: supervisor.restarts(),
             counters,

@@ -115,6 +115,7 @@ impl Health {
             cluster::file(&snapshot.status),
             cluster::clock(&snapshot.status),
         ];
+        checks.extend(ups::watched(snapshot));
         checks.extend(cluster::peers(snapshot));
         checks.push(agent::journal(snapshot));
         checks.push(agent::warnings(&snapshot.status));

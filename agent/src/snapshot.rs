@@ -27,12 +27,27 @@ pub struct Snapshot {
     pub fresh: Duration,
     /// The variables of the last reading, as `upsd` gave them.
     pub ups_variables: BTreeMap<String, String>,
+    /// The UPSes that are watched and not acted on.
+    pub watched: Vec<WatchedUps>,
     /// When certificates run out, by holder, in seconds since 1970.
     pub certificates: BTreeMap<String, u64>,
     /// How the journal fares.
     pub journal: journal::Report,
     /// Checks that the agent makes itself, such as those of certificates.
     pub extra: Vec<Check>,
+}
+
+/// A UPS that is watched and not acted on.
+#[derive(Clone, Debug)]
+pub struct WatchedUps {
+    /// Its name.
+    pub name: String,
+    /// The variables of its last reading, as `upsd` gave them.
+    pub variables: BTreeMap<String, String>,
+    /// When that was asked for; none if there never was one.
+    pub read_at: Option<Instant>,
+    /// Why there is none now, if there is none.
+    pub missed: Option<String>,
 }
 
 impl Snapshot {

@@ -16,6 +16,7 @@ use super::Agent;
 use super::eyes::Gaze;
 use super::keeper::Input;
 use super::ups::Latest;
+use super::watched_ups::Others;
 use crate::clock;
 use crate::cluster_file::{ClusterFile, Host, System};
 use crate::health::Check;
@@ -49,6 +50,7 @@ pub(super) struct Outlets {
     pub(super) calls: mpsc::Sender<PowerCall>,
     pub(super) ups: watch::Receiver<Latest>,
     pub(super) login: watch::Receiver<Check>,
+    pub(super) others: Others,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) restarts: watch::Receiver<Restarts>,
     pub(super) counters: Arc<Counters>,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::journal;
+use crate::snapshot::WatchedUps;
 
 /// The reference cluster as `nfs` sees it on a good day.
 pub(crate) fn snapshot() -> Snapshot {
@@ -76,6 +77,7 @@ pub(crate) fn snapshot() -> Snapshot {
         running_for: seconds(3600),
         fresh: seconds(3),
         ups_variables: variables.map(|(name, value)| (name.into(), value.into())).into(),
+        watched: Vec::new(),
         certificates: [("nfs".to_owned(), 2_110_000_000)].into(),
         journal: journal::Report::default(),
         extra: Vec::new(),
@@ -341,4 +343,27 @@ fn what_the_coordinator_and_the_agent_know_is_passed_on() {
 fn a_loop_that_hangs_fails() {
     assert_eq!(look("agent", |snapshot| passed(snapshot, 9)).0, State::Pass);
     assert_eq!(look("agent", |snapshot| passed(snapshot, 10)).0, State::Fail);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_ups_that_is_silent_is_a_warning_and_no_more() {
+    let mut snapshot = snapshot();
+    let second = WatchedUps {
+        name: "rack".to_owned(),
+        variables: [("battery.charge".to_owned(), "77".to_owned())].into(),
+        read_at: Some(Instant::now()),
+        missed: None,
+    };
+    snapshot.watched = vec![second];
+    let find = |snapshot: &Snapshot| {
+        Health::of(snapshot).checks.into_iter().find(|check| check.name == "ups-watched").unwrap()
+    };
+    assert_eq!(find(&snapshot).state, State::Pass);
+    let page = crate::metrics::render(&snapshot, &crate::metrics::Counters::new());
+    assert!(page.contains("network_ups_tools_battery_charge{ups=\"rack\"} 77"), "{page}");
+
+    tokio::time::advance(Duration::from_secs(4)).await;
+    assert_eq!(find(&snapshot).state, State::Warn);
+    let page = crate::metrics::render(&snapshot, &crate::metrics::Counters::new());
+    assert!(!page.contains("network_ups_tools_battery_charge{ups=\"rack\"}"), "{page}");
 }

@@ -8,6 +8,7 @@ use super::{Check, seconds};
 use crate::snapshot::Snapshot;
 
 pub(super) const CONTACT: &str = "ups-contact";
+const WATCHED: &str = "ups-watched";
 pub(super) const PLAN_MARGIN: &str = "plan-margin";
 
 pub(super) fn contact(snapshot: &Snapshot) -> Check {
@@ -32,6 +33,29 @@ pub(super) fn contact(snapshot: &Snapshot) -> Check {
     } else {
         Check::fail(CONTACT, reason, remedy)
     }
+}
+
+/// The UPSes that are watched and not acted on: their silence is worth knowing, no more.
+pub(super) fn watched(snapshot: &Snapshot) -> Option<Check> {
+    if snapshot.watched.is_empty() {
+        return None;
+    }
+    let silent = snapshot
+        .watched
+        .iter()
+        .find(|ups| ups.read_at.is_none_or(|at| at.elapsed() >= snapshot.fresh));
+    Some(match silent {
+        None => Check::pass(WATCHED, "all answer; only the first UPS of the file is acted on"),
+        Some(ups) => Check::warn(
+            WATCHED,
+            format!(
+                "no fresh reading of {}, which is watched and not acted on{}",
+                ups.name,
+                ups.missed.as_deref().map_or(String::new(), |why| format!(" ({why})"))
+            ),
+            "check its upsd; only the first [[ups]] of the file decides",
+        ),
+    })
 }
 
 pub(super) fn supply(snapshot: &Snapshot) -> Check {

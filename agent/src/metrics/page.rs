@@ -38,7 +38,19 @@ pub fn render(snapshot: &Snapshot, counters: &Counters) -> String {
     if snapshot.has_fresh_reading() {
         nut::record(page, &status.ups.name, &snapshot.ups_variables);
     }
+    watched(page, snapshot);
     sorted(&(recorder.handle().render() + &counters.render()))
+}
+
+/// The UPSes that are not acted on: without a fresh reading only its age is shown.
+fn watched(page: Recording<'_>, snapshot: &Snapshot) {
+    for ups in &snapshot.watched {
+        let Some(age) = ups.read_at.map(|at| at.elapsed()) else { continue };
+        page.set(&UPS_READING_AGE, [ups.name.as_str()], age.as_secs_f64());
+        if age < snapshot.fresh {
+            nut::record(page, &ups.name, &ups.variables);
+        }
+    }
 }
 
 fn hosts(page: Recording<'_>, status: &Status) {
