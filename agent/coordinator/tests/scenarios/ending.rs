@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use curfew_coordinator::{BeginReason, End, Note, Phase, Standing, TurnReason};
 
-use crate::world::reference::{ALL, K1, K2, NFS};
+use crate::world::reference::{ALL, K1, K2, NFS, cluster};
 use crate::world::{Fact, World};
 
 impl World {
@@ -97,7 +97,9 @@ fn a_battery_that_ends_in_the_hold_strands_nobody() {
 /// attempt.
 #[test]
 fn a_machine_whose_firmware_stays_off_is_woken_after_an_exhausted_battery() {
-    let mut world = World::reference();
+    let mut cluster = cluster();
+    cluster.settings.charge_above = 10;
+    let mut world = World::settled(cluster);
     world.machine_mut(K1).has_firmware_on = false;
     world.outage();
     world.until("the battery ends", 700, |world| !world.ups.output);

@@ -98,7 +98,7 @@ fn an_order_never_overruns_a_dependent() {
     let mut world = World::reference();
     world.machine_mut(K2).stops_in = 90_000_000;
     world.order_shutdown(NFS, false);
-    world.run(1800);
+    world.run(600);
     let asked = |note: &Note| matches!(note, Note::AskedAbout { .. });
     world.check(world.noted(K1, asked).is_some(), "k8s-1 asks about k8s-2");
     world.check(world.calls(K1).is_empty() && world.calls(NFS).is_empty(), "nobody overruns it");
