@@ -13,6 +13,8 @@
 mod cycle;
 mod declaring;
 mod ending;
+mod numbers;
+mod owed;
 mod recovery;
 mod stopping;
 mod sweep;
