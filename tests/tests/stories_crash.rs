@@ -23,6 +23,21 @@ fn agents_killed_while_they_wait_resume_and_the_order_holds() -> Result<()> {
 }
 
 #[test]
+fn all_agents_killed_at_once_resume_from_their_journals_and_the_order_holds() -> Result<()> {
+    let mut lab = Lab::whole(&Setup::default())?;
+    let failure = lab.fail_mains_with_spare(4)?;
+    lab.until(Host::K8s2, &Fact::Called(Verb::Stop), DOWN)?;
+    for host in Host::ALL {
+        lab.signal_agent(host, Signal::SIGKILL);
+    }
+    lab.until_held()?;
+    lab.assert_stopped_in_order(failure, Verb::Hold);
+    assert_eq!(lab.declared(), [1]);
+    lab.restore_mains()?;
+    lab.until_whole(BACK)
+}
+
+#[test]
 fn an_agent_killed_while_its_host_stops_undoes_nothing_and_lets_nobody_go_early() -> Result<()> {
     let mut lab = Lab::whole(&Setup::default())?;
     let failure = lab.fail_mains_with_spare(2)?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use curfew_coordinator::{Line, Phase};
+use curfew_tests::directory::write;
 use curfew_tests::story::{BACK, DOWN};
 use curfew_tests::{Fact, Host, Lab, Setup, Verb, report};
 use nix::sys::signal::Signal;
@@ -104,7 +105,7 @@ fn an_upsd_that_hangs_on_mains_stops_nobody_and_is_read_again_when_it_goes_on() 
 #[test]
 fn a_switch_that_dies_on_battery_makes_each_host_stop_by_itself_and_one_shutdown() -> Result<()> {
     let mut lab = Lab::whole(&Setup::default())?;
-    lab.fail_mains_with_spare(12)?;
+    lab.fail_mains_with_spare(7)?;
     lab.eventually("all know the runtime of this outage", DOWN, |lab| {
         let left = |host| lab.status(host).ok().and_then(|status| status.ups.runtime_left);
         let is_known = |host| left(host).is_some_and(|left| left < Duration::from_mins(1));
@@ -138,6 +139,21 @@ fn a_partition_that_heals_leaves_one_shutdown() -> Result<()> {
     lab.until_held()?;
     lab.assert_stopped_in_order(failure, Verb::Hold);
     assert_eq!(lab.declared(), [1]);
+    Ok(())
+}
+
+#[test]
+fn a_stop_that_the_operating_system_refuses_is_tried_again_until_it_takes_it() -> Result<()> {
+    let mut lab = Lab::whole(&Setup::default())?;
+    let refusal = lab.folder().join("k8s-2/refuse-stop");
+    write(&refusal, "")?;
+    let failure = lab.fail_mains_with_spare(2)?;
+    lab.eventually("the refusal is noted twice", DOWN, |lab| {
+        report::notes(lab.machine(Host::K8s2), "stop-failed").len() >= 2
+    })?;
+    std::fs::remove_file(&refusal)?;
+    lab.until_held()?;
+    lab.assert_stopped_in_order(failure, Verb::Hold);
     Ok(())
 }
 
