@@ -308,3 +308,21 @@ fn a_host_that_starts_before_its_needs_says_what_it_waits_for() {
     let waits = world.status(K1).hosts.get(&K1.into()).map(|host| host.waiting_for.clone());
     world.check(waits == Some([HostName::from(NFS)].into()), "k8s-1 waits for nfs");
 }
+
+/// "… a reading of battery starts that anew": `charge-wait` counts from the last return.
+#[test]
+fn battery_in_the_middle_of_charge_wait_starts_it_anew() {
+    let mut cluster = cluster();
+    cluster.settings.charge_wait = Duration::from_mins(10);
+    let mut world = World::settled(cluster);
+    world.ups.numbers_every = 5_000;
+    world.turn_with(10);
+    world.run(400);
+    world.mains_fail();
+    world.run(4);
+    world.mains_return();
+    let back = world.now();
+    world.until("k8s-1 gets packets", 900, |world| !world.packets(K1).is_empty());
+    world.check(world.now() >= back + 600_000, "10 minutes after the last return");
+    world.check(world.passed(Gate::Charge).is_some_and(|(_, by_limit)| by_limit), "by its limit");
+}
