@@ -2,7 +2,9 @@
 
 use super::Coordinator;
 use crate::owed::{Debt, unite};
-use crate::{Command, Event, HostName, Line, Note, Owed, Phase, Reading, StateMessage, Trigger};
+use crate::{
+    Command, Event, HostName, Line, Note, OffProof, Owed, Phase, Reading, StateMessage, Trigger,
+};
 
 impl Coordinator {
     pub(super) fn absorb(&mut self, event: Event) {
@@ -19,6 +21,8 @@ impl Coordinator {
                     peer.on_closed(self.now);
                 }
             }
+            // Hosts that share one machine always answer: only sessions tell of them.
+            Event::HostProbed { .. } if self.settings().off_proof == OffProof::Session => {}
             Event::HostProbed { host, answer } => {
                 let works = self.link_works();
                 if let Some(peer) = self.peers.get_mut(&host) {
