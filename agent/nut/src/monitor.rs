@@ -121,7 +121,8 @@ impl Monitor {
         self.session += 1;
         let connection =
             Connection { session: self.session, address: client.peer(), version, network_version };
-        tracing::info!(ups = %self.config.ups, session = self.session, "connected to upsd");
+        let (ups, version) = (&self.config.ups, &connection.version);
+        tracing::info!(%ups, session = self.session, version, "connected to upsd");
         self.outbox.connected(connection);
         let mut ticks = interval(self.config.poll_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

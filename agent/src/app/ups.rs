@@ -14,7 +14,7 @@ use curfew_nut::snapshot::Snapshot;
 use curfew_nut::status::{Line as NutLine, Token};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::Agent;
 use super::keeper::Input;
@@ -46,8 +46,7 @@ pub(super) fn spawn(
     let is_owner = ups.owner == agent.me.name;
     let (inputs, latest) = (inputs.clone(), Arc::new(latest));
     supervisor.driver("nut-monitor", move |cancel| {
-        let pump =
-            Pump { inputs: inputs.clone(), latest: Arc::clone(&latest), is_owner, told: None };
+        let pump = Pump { inputs: inputs.clone(), latest: Arc::clone(&latest), is_owner };
         run(config.clone(), pump, cancel)
     });
 }
@@ -78,26 +77,19 @@ struct Pump {
     inputs: mpsc::Sender<Input>,
     latest: Arc<watch::Sender<Latest>>,
     is_owner: bool,
-    /// The absence that was logged last.
-    told: Option<String>,
 }
 
 impl Pump {
     /// Returns whether there is still somebody to tell.
     async fn take(&mut self, update: Update) -> bool {
         let event = match update {
-            Update::Connected(connection) => {
-                info!(version = connection.version, "upsd answers");
-                return true;
-            }
+            // Logged by the monitor.
+            Update::Connected(_) => return true,
             Update::Probed { capabilities, .. } => return self.on_probed(&capabilities).await,
             Update::Polled(snapshot) => self.on_polled(&snapshot),
             Update::Unavailable { why, .. } => {
+                // Logged by the monitor.
                 let text = why.to_string();
-                if self.told.as_ref() != Some(&text) {
-                    warn!("no reading of the UPS: {text}");
-                    self.told = Some(text.clone());
-                }
                 let problem = why.is_configuration().then(|| text.clone());
                 self.latest.send_modify(|latest| {
                     latest.variables.clear();
@@ -110,9 +102,6 @@ impl Pump {
     }
 
     fn on_polled(&mut self, snapshot: &Snapshot) -> Event {
-        if self.told.take().is_some() {
-            info!("the UPS is read again");
-        }
         self.latest.send_modify(|latest| {
             latest.variables.clone_from(&snapshot.variables);
             latest.problem = None;
