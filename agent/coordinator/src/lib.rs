@@ -26,6 +26,7 @@ mod plan;
 mod reading;
 mod reason;
 mod record;
+mod seconds;
 mod shutdown;
 mod status;
 mod stop_time;

@@ -33,6 +33,7 @@ pub enum Note {
         /// The evidence.
         evidence: String,
         /// The time left.
+        #[serde(rename = "time_left_seconds", with = "crate::seconds::option")]
         time_left: Option<Duration>,
     },
     /// This host latched a shutdown that it heard of.

@@ -63,5 +63,6 @@ pub struct Abilities {
     /// It offers `shutdown.return`, or `load.on.delay`.
     pub returns: bool,
     /// `ups.delay.shutdown`: between the command and the opening of the output.
+    #[serde(rename = "shutdown_delay_seconds", with = "crate::seconds::option")]
     pub shutdown_delay: Option<Duration>,
 }

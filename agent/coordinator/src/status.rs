@@ -46,12 +46,15 @@ pub struct UpsStatus {
     /// Mains or battery, by a fresh reading.
     pub line: Line,
     /// Time since the last reading; none if there never was one.
+    #[serde(rename = "age_seconds", with = "crate::seconds::option")]
     pub age: Option<Duration>,
     /// How long it has been on battery.
+    #[serde(rename = "on_battery_for_seconds", with = "crate::seconds::option")]
     pub on_battery_for: Option<Duration>,
     /// The credible charge in percent.
     pub charge: Option<u8>,
     /// The credible runtime left.
+    #[serde(rename = "runtime_left_seconds", with = "crate::seconds::option")]
     pub runtime_left: Option<Duration>,
     /// `OB LB`.
     pub is_low: bool,
@@ -67,10 +70,13 @@ pub struct UpsStatus {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PlanStatus {
     /// The critical path.
+    #[serde(rename = "time_needed_seconds", with = "crate::seconds")]
     pub time_needed: Duration,
     /// The runtime that counts.
+    #[serde(rename = "runtime_left_seconds", with = "crate::seconds::option")]
     pub runtime_left: Option<Duration>,
     /// Runtime left less time needed and reserve, in milliseconds; below zero it does not fit.
+    #[serde(rename = "margin_seconds", with = "crate::seconds::signed_millis")]
     pub margin_millis: Option<i64>,
     /// Stop times that count, by host, and whether they were measured.
     pub stop_times: BTreeMap<HostName, PlannedStop>,
@@ -80,10 +86,12 @@ pub struct PlanStatus {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PlannedStop {
     /// How long it takes.
+    #[serde(rename = "takes_seconds", with = "crate::seconds")]
     pub takes: Duration,
     /// The measurements behind it; empty if it is assumed.
     pub measured: Vec<StopTime>,
     /// The latest start from now, where there is a battery that sets one.
+    #[serde(rename = "latest_start_in_seconds", with = "crate::seconds::option")]
     pub latest_start_in: Option<Duration>,
 }
 
@@ -99,6 +107,7 @@ pub struct ShutdownStatus {
     /// Who takes part.
     pub participants: BTreeSet<HostName>,
     /// The time left, if a battery sets one.
+    #[serde(rename = "time_left_seconds", with = "crate::seconds::option")]
     pub time_left: Option<Duration>,
     /// The plan did not fit the battery when it was declared.
     pub is_compressed: bool,
@@ -112,6 +121,7 @@ pub struct HostStatus {
     /// Whether it is there.
     pub presence: Presence,
     /// Time since it was last heard, by whomever.
+    #[serde(rename = "heard_seconds_ago", with = "crate::seconds::option")]
     pub heard: Option<Duration>,
     /// The needs that it waits for.
     pub waiting_for: BTreeSet<HostName>,

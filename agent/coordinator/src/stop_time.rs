@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::millis;
 use crate::{Cluster, Date, HostName, StopTimes};
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub struct StopTime {
     /// When, by the clock of the host that measured.
     pub date: Date,
     /// From `stopping` to off (for the owner: to the hold).
+    #[serde(rename = "took_seconds", with = "crate::seconds")]
     pub took: Duration,
 }
 
@@ -42,6 +44,8 @@ impl StopHistory {
     /// Takes up a stop that was measured here. The caller leaves out those that do not count:
     /// that hit a limit, were compressed or touched no power.
     pub fn record(&mut self, host: HostName, stop: StopTime) {
+        // As it is told and journalled, so that it never stands here twice.
+        let stop = StopTime { took: Duration::from_millis(millis(stop.took)), ..stop };
         self.merge(&BTreeMap::from([(host, vec![stop])]));
     }
 

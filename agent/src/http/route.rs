@@ -92,7 +92,7 @@ async fn status(Shared(site): Shared<Site>) -> Response<Body> {
     let document = StatusDocument {
         version: VERSION,
         at_ms: snapshot.at.as_millis(),
-        age_ms: snapshot.age().as_millis(),
+        age_seconds: snapshot.age().as_secs_f64(),
         status: &snapshot.status,
         health: &Health::of(&snapshot),
     };
@@ -112,7 +112,7 @@ struct StatusDocument<'a> {
     /// The moment of the status on the boot clock.
     at_ms: u64,
     /// How long ago that was.
-    age_ms: u128,
+    age_seconds: f64,
     status: &'a Status,
     health: &'a Health,
 }
