@@ -1,5 +1,6 @@
 //! The command line: what a person types, and what comes back.
 
+mod demo;
 mod peers;
 
 use std::fmt::Display;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -44,6 +46,11 @@ enum Command {
     /// Make the certificates of the cluster.
     #[command(subcommand)]
     Pki(peers::Pki),
+    /// Play an outage with three agents and a simulated UPS, in less than a minute.
+    ///
+    /// Nothing of this machine is touched, and it needs neither root nor hardware. It ends with 1
+    /// if a host stopped or started out of order, or was left off.
+    Demo(demo::DemoArgs),
 }
 
 #[derive(Args, Debug)]
@@ -60,6 +67,9 @@ struct Run {
     /// The directory with `host.crt`, `host.key` and `ca.crt`.
     #[arg(long, env = "CURFEW_PKI", default_value = "/etc/curfew/pki")]
     pki: PathBuf,
+    /// End at once when the process with this id does, which must be the parent.
+    #[arg(long, hide = true, value_name = "PID")]
+    end_with: Option<i32>,
 }
 
 /// Parses the command line and does what it says.
@@ -72,13 +82,18 @@ pub fn main() -> ExitCode {
             ExitCode::from(outcome.exit_code)
         }
         Command::Pki(pki) => peers::pki(&pki),
+        Command::Demo(args) => demo::demo(&args),
     }
 }
 
 fn run_agent(run: Run) -> ExitCode {
     let filter = EnvFilter::try_from_env("CURFEW_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    let Run { cluster, host, state, pki } = run;
+    let Run { cluster, host, state, pki, end_with } = run;
+    if let Some(failed) = end_with.and_then(|parent| end_with_parent(parent).err()) {
+        complain(format_args!("curfew: {failed:#}"));
+        return ExitCode::FAILURE;
+    }
     let options = RunOptions { cluster, host, state, pki };
     match in_runtime(app::run(options)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,6 +104,16 @@ fn run_agent(run: Run) -> ExitCode {
             if is_configuration { ExitCode::from(BAD_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Has the kernel end this process with its parent, so that no demo leaves agents behind.
+fn end_with_parent(parent: i32) -> anyhow::Result<()> {
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
+        .context("cannot ask the kernel to be ended with the parent")?;
+    // It may have ended before the kernel was asked.
+    let own = nix::unistd::getppid().as_raw();
+    anyhow::ensure!(own == parent, "the process {parent} is not, or no longer, the parent");
+    Ok(())
 }
 
 /// Prints every mistake of a refused cluster file.

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{BootId, Date, Note, Saved, Time};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
@@ -172,7 +172,7 @@ pub struct Damaged {
 }
 
 /// One line of the history.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Entry {
     /// The date, as good as the wall clock.
     pub date: Date,

@@ -1,9 +1,11 @@
 //! The Curfew agent: drivers around the coordinator.
 
 pub mod app;
+pub mod ask;
 pub mod cli;
 pub mod clock;
 pub mod cluster_file;
+pub mod demo;
 pub mod health;
 pub mod http;
 pub mod journal;

@@ -137,7 +137,7 @@ fn open(source: IpAddr) -> io::Result<UdpSocket> {
 
 impl Mac {
     /// Returns six bytes of 0xff and sixteen times the address.
-    fn magic_packet(self) -> Vec<u8> {
+    pub(crate) fn magic_packet(self) -> Vec<u8> {
         let mut packet = vec![0xff; 6];
         packet.extend(self.0.repeat(16));
         packet

@@ -1,0 +1,145 @@
+//! What happened, in plain words.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use curfew_coordinator::{BeginReason, End, Gate, HostName, Note, PassReason, ReleaseProof};
+use curfew_coordinator::{Phase, TurnReason};
+
+use super::timeline::{Fact, What};
+
+/// Returns the sentence for a person; none for what another sentence says already.
+pub(super) fn sentence(what: &What) -> Option<String> {
+    match what {
+        What::World(fact) => Some(of_world(fact)),
+        What::Told(note) => of_agent(note),
+    }
+}
+
+fn of_world(fact: &Fact) -> String {
+    match fact {
+        Fact::MainsFailed => "THE MAINS FAIL: everybody runs on the battery".to_owned(),
+        Fact::MainsReturned => "THE MAINS ARE BACK".to_owned(),
+        Fact::PowerLost => "THE BATTERY IS EMPTY: whoever still ran has lost its power".to_owned(),
+        Fact::PacketReceived => "its network card hears the magic packet".to_owned(),
+        Fact::PoweredOn => "switches on and boots".to_owned(),
+        Fact::Booted => "has booted: its agent starts".to_owned(),
+        Fact::PoweredOff => "is OFF".to_owned(),
+        Fact::Rebooted => "goes down to boot again".to_owned(),
+        Fact::Crashed { how } => format!("ITS AGENT CRASHED: {how}"),
+    }
+}
+
+fn of_agent(note: &Note) -> Option<String> {
+    let text = match note {
+        Note::Recovered { .. }
+        | Note::MainsLost
+        | Note::MainsBack
+        | Note::StopAccepted
+        | Note::Off { .. }
+        | Note::EndedHeard { .. }
+        // Nobody exports anything here, so there was nothing to wait for.
+        | Note::GatePassed { gate: Gate::Exports, by_limit: false } => return None,
+        Note::PhaseChanged { phase } => return of_phase(*phase),
+        Note::JournalLost => "has lost its journal".to_owned(),
+        Note::Declared { number, evidence, .. } => {
+            format!("declares shutdown {number}: {evidence}")
+        }
+        Note::Latched { number, from } => format!("joins shutdown {number}, told by {from}"),
+        Note::BlindHeard { number, by } => {
+            format!("hears that {by} declared {number} without seeing the UPS")
+        }
+        Note::Paused => "waits: it reads mains".to_owned(),
+        Note::Resumed => "goes on: the mains are away again".to_owned(),
+        Note::Began { end, why } => format!("{}: {}", begins(*end), reason(*why)),
+        Note::StopFailed { why, attempt } => format!("its stop failed (try {attempt}): {why}"),
+        Note::Released { host, how } => format!("need not wait for {host}: {}", proof(*how)),
+        Note::Lost { host } => format!("{host} fell silent without a word"),
+        Note::AskedAbout { host } => format!("{host} is not released: look at it"),
+        Note::Turned { number, why } => format!("turns shutdown {number}: {}", turn(*why)),
+        Note::Conducting { .. } => "conducts: brings everybody back, in order".to_owned(),
+        Note::GatePassed { gate, by_limit } => passed(*gate, *by_limit),
+        Note::Woken { host } => format!("sends {host} a magic packet"),
+        Note::Ready { host } => format!("sees that {host} is ready"),
+        Note::PassedBy { host, why } => format!("goes on without {host}: {}", passing(*why)),
+        Note::Ended { number, missing } if missing.is_empty() => {
+            format!("shutdown {number} has ended: everybody is back")
+        }
+        Note::Ended { number, missing } => {
+            format!("shutdown {number} has ended without {}", names(missing))
+        }
+        Note::Warned { text } => text.clone(),
+    };
+    Some(text)
+}
+
+fn of_phase(phase: Phase) -> Option<String> {
+    match phase {
+        Phase::Halting => Some("its services have ended".to_owned()),
+        Phase::Holding => Some("HOLDS: nothing is served or written, the machine is on".to_owned()),
+        Phase::Up | Phase::Waiting | Phase::Stopping => None,
+    }
+}
+
+fn begins(end: End) -> &'static str {
+    match end {
+        End::Off => "stops",
+        End::Hold => "enters the hold",
+        End::Cut => "stops, and has the UPS cut",
+    }
+}
+
+fn reason(why: BeginReason) -> &'static str {
+    match why {
+        BeginReason::NoDependents => "nobody needs it",
+        BeginReason::Released => "nobody needs it any more",
+        BeginReason::AllOff => "everybody else is off",
+        BeginReason::LatestStart => "the battery lets it wait no longer",
+    }
+}
+
+fn proof(how: ReleaseProof) -> &'static str {
+    match how {
+        ReleaseProof::Halting => "its services have ended",
+        ReleaseProof::Off => "it is off",
+        ReleaseProof::Absent => "it is not there",
+    }
+}
+
+fn turn(why: TurnReason) -> &'static str {
+    match why {
+        TurnReason::MainsStable => "the mains are stable",
+        TurnReason::CalledOff => "it was called off",
+        TurnReason::OwnerBooted => "it went down in it and is back",
+        TurnReason::OwnerSilent => "the owner is silent and the mains are there",
+        TurnReason::Heard => "another host has",
+        TurnReason::ThenWake => "the order said to wake everybody",
+    }
+}
+
+fn passed(gate: Gate, by_limit: bool) -> String {
+    let what = match gate {
+        Gate::Mains => "the mains are stable",
+        Gate::Charge => "the battery has charge again",
+        Gate::Exports => "its exports answer",
+    };
+    if by_limit { format!("waits no longer until {what}") } else { what.to_owned() }
+}
+
+fn passing(why: PassReason) -> &'static str {
+    match why {
+        PassReason::NotOff => "it was not off in time",
+        PassReason::NotReady => "it got packets and did not come",
+        PassReason::NoMac => "its MAC address is not known",
+    }
+}
+
+fn names(hosts: &BTreeSet<HostName>) -> String {
+    let names: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
+    names.join(", ")
+}
+
+/// Returns a duration as a person says it.
+pub(super) fn seconds(span: Duration) -> String {
+    format!("{:.1} s", span.as_secs_f64())
+}
