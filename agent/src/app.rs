@@ -39,6 +39,7 @@ use self::outlet::Outlets;
 use crate::cluster_file::{ClusterFile, Host, System};
 use crate::journal::{Journal, Opened};
 use crate::metrics::Counters;
+use crate::power::Power;
 use crate::snapshot::Snapshot;
 use crate::task::Supervisor;
 use crate::{clock, http};
@@ -90,6 +91,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
         saved: opened.saved.clone(),
         is_journal_lost: opened.is_lost,
     };
+    let power = translate::power(&me)?;
     let (coordinator, first) = Coordinator::recover(start, boot_time());
     let cancel = CancellationToken::new();
     let mut supervisor = Supervisor::new(cancel.clone());
@@ -100,7 +102,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
         counters: Arc::new(Counters::new()),
         journal: journal.reports(),
     };
-    let outlets = agent.spawn_drivers(&mut supervisor, &inputs, showing);
+    let outlets = agent.spawn_drivers(&mut supervisor, &inputs, showing, power);
     let keeper = Keeper::new(coordinator, journal, queue, outlets);
     supervisor.essential("keeper", |cancel| keeper.run(first, opened.failure, cancel));
 
@@ -133,6 +135,7 @@ impl Agent {
         supervisor: &mut Supervisor,
         inputs: &mpsc::Sender<Input>,
         showing: Showing,
+        power: Power,
     ) -> Outlets {
         let Showing { snapshot, counters, journal } = showing;
         let (snapshots, shown) = watch::channel(Arc::new(snapshot));
@@ -140,7 +143,7 @@ impl Agent {
         let peers = peering::spawn(self, supervisor, inputs, &counters);
         ups::spawn(self, supervisor, inputs, variables);
         let gaze = eyes::spawn(self, supervisor, inputs);
-        let calls = outlet::spawn_power(self, supervisor, inputs, latest.clone());
+        let calls = outlet::spawn_power(self, supervisor, inputs, latest.clone(), power);
         self.spawn_http(supervisor, shown, &counters);
         Outlets {
             file: self.file.clone(),
@@ -224,14 +227,18 @@ fn boot_id(me: &Host, state: &std::path::Path) -> anyhow::Result<String> {
         System::Systemd | System::Talos(_) => clock::BootId::Kernel { proc: me.paths.proc.clone() },
         System::Command(_) | System::DryRun => clock::BootId::Simulated { state: state.to_owned() },
     };
+    if me.system.is_machine() {
+        return Ok(id.read()?);
+    }
+    // A simulated boot is one of this boot of the machine: its clock starts anew with the
+    // machine's, and a host of commands may be a real one.
+    let machine = clock::BootId::Kernel { proc: me.paths.proc.clone() }.read()?;
     match id.read() {
-        Ok(id) => Ok(id),
-        // A simulated boot without a place to stand is that of the machine.
-        Err(failed) if !me.system.is_machine() => {
+        Ok(id) => Ok(format!("{id}-{}", machine.split('-').next().unwrap_or_default())),
+        Err(failed) => {
             warn!(error = %failed, "the simulated boot id cannot be kept, the machine's is used");
-            Ok(clock::BootId::Kernel { proc: me.paths.proc.clone() }.read()?)
+            Ok(machine)
         }
-        Err(failed) => Err(failed.into()),
     }
 }
 

@@ -115,7 +115,7 @@ pub enum System {
     /// By machined.
     Talos(TalosSystem),
     /// By the operator's own programs.
-    Command(CommandSystem),
+    Command(Box<CommandSystem>),
     /// Not at all: the stop is acted out, for rehearsals.
     DryRun,
 }
@@ -138,6 +138,8 @@ pub struct CommandSystem {
     pub reboot: Option<Argv>,
     /// Powers off and has the UPS cut; without it a UPS that promises return is held instead.
     pub cut: Option<Argv>,
+    /// Tells whether a stop runs: exit 0 yes, 1 no; without it a stop is called again.
+    pub stopping: Option<Argv>,
     /// How long each of them may run.
     pub timeout: Duration,
 }

@@ -18,13 +18,12 @@ use super::keeper::Input;
 use super::ups::Latest;
 use super::watched_ups::Others;
 use crate::clock;
-use crate::cluster_file::{ClusterFile, Host, System};
+use crate::cluster_file::{ClusterFile, Host};
 use crate::health::Check;
 use crate::journal;
 use crate::metrics::Counters;
 use crate::peer::{Outgoing, PeersStatus};
-use crate::power::command::Commands;
-use crate::power::{self, CommandPower, Cut, DryRunPower, Outcome, Power, Stopping};
+use crate::power::{self, Cut, Outcome, Power, Stopping};
 use crate::snapshot::Snapshot;
 use crate::task::{Restarts, Supervisor};
 use crate::wake::{Target, Waker};
@@ -141,10 +140,11 @@ pub(super) fn spawn_power(
     supervisor: &mut Supervisor,
     inputs: &mpsc::Sender<Input>,
     latest: watch::Receiver<Latest>,
+    power: Power,
 ) -> mpsc::Sender<PowerCall> {
     let (calls, queue) = mpsc::channel(CALL_QUEUE_LEN);
     let caller = Caller {
-        power: power_of(&agent.me),
+        power,
         inputs: inputs.clone(),
         latest,
         acting: (agent.me.stop_timeout / 4).min(ACTED_MOST),
@@ -160,41 +160,6 @@ pub(super) fn spawn_power(
 
 /// The longest that a dry run acts a stop out.
 const ACTED_MOST: Duration = Duration::from_secs(5);
-
-fn power_of(me: &Host) -> Power {
-    match &me.system {
-        System::Command(system) => {
-            let argv = |argv: &crate::cluster_file::Argv| {
-                let program = argv.program.to_string_lossy().into_owned();
-                let words: Vec<String> =
-                    std::iter::once(program).chain(argv.arguments.iter().cloned()).collect();
-                power::command::Argv::try_from(words)
-            };
-            let optional =
-                |it: &Option<crate::cluster_file::Argv>| it.as_ref().map(argv).transpose();
-            let commands = || -> Result<Commands, power::command::ArgvError> {
-                Ok(Commands {
-                    host: me.name.clone(),
-                    stop: argv(&system.stop)?,
-                    hold: optional(&system.hold)?,
-                    cut: optional(&system.cut)?,
-                    reboot: optional(&system.reboot)?,
-                    stopping: None,
-                    limit: system.timeout,
-                })
-            };
-            match commands() {
-                Ok(commands) => Power::Command(Box::new(CommandPower::new(commands))),
-                Err(refused) => {
-                    error!(error = %refused, "the commands of this host cannot be run");
-                    Power::DryRun(DryRunPower)
-                }
-            }
-        }
-        // The cluster file refuses machines that this version cannot stop.
-        System::DryRun | System::Systemd | System::Talos(_) => Power::DryRun(DryRunPower),
-    }
-}
 
 /// Calls the OS.
 struct Caller {
@@ -243,7 +208,11 @@ impl Caller {
             match self.power.is_stopping().await {
                 Stopping::Running => {
                     info!("a stop runs already: it is not called again");
-                    return self.tell(Event::StopAccepted).await;
+                    let outcome = match call.end {
+                        End::Hold => Event::HoldEntered(Duration::ZERO),
+                        End::Off | End::Cut => Event::StopAccepted,
+                    };
+                    return self.tell(outcome).await;
                 }
                 Stopping::Idle => {}
                 Stopping::Unknown(why) => info!("whether a stop runs is unknown: {why}"),

@@ -5,7 +5,9 @@ use curfew_coordinator::{
     BuiltIn, Cluster, Host, HostName, OffProof, ReadyBy, Settings, Ups, WakeTarget,
 };
 
-use crate::cluster_file::{self, ClusterFile, System};
+use crate::cluster_file::{self, ClusterFile, CommandSystem, System};
+use crate::power::command::{Argv, ArgvError, Commands};
+use crate::power::{CommandPower, DryRunPower, Power};
 
 /// Returns the cluster as the coordinator knows it. The file has been validated.
 pub(super) fn cluster(file: &ClusterFile) -> anyhow::Result<Cluster> {
@@ -29,6 +31,38 @@ fn can_cut(file: &ClusterFile, owner: &str) -> bool {
     file.host(owner).is_ok_and(|owner| match &owner.system {
         System::Command(command) => command.cut.is_some(),
         System::Systemd | System::Talos(_) | System::DryRun => true,
+    })
+}
+
+/// Returns the way to stop this host. The file has been validated; a word for a system that this
+/// version cannot stop is refused there, and here, too.
+pub(super) fn power(me: &cluster_file::Host) -> anyhow::Result<Power> {
+    match &me.system {
+        System::Command(system) => {
+            let commands = commands(&me.name, system)?;
+            Ok(Power::Command(Box::new(CommandPower::new(commands))))
+        }
+        System::DryRun => Ok(Power::DryRun(DryRunPower)),
+        System::Systemd | System::Talos(_) => {
+            anyhow::bail!("this version cannot stop a host of system {}", me.system.label())
+        }
+    }
+}
+
+fn commands(host: &str, system: &CommandSystem) -> Result<Commands, ArgvError> {
+    let argv = |argv: &cluster_file::Argv| {
+        let program = argv.program.to_string_lossy().into_owned();
+        Argv::try_from([vec![program], argv.arguments.clone()].concat())
+    };
+    let optional = |it: &Option<cluster_file::Argv>| it.as_ref().map(argv).transpose();
+    Ok(Commands {
+        host: host.to_owned(),
+        stop: argv(&system.stop)?,
+        hold: optional(&system.hold)?,
+        cut: optional(&system.cut)?,
+        reboot: optional(&system.reboot)?,
+        stopping: optional(&system.stopping)?,
+        limit: system.timeout,
     })
 }
 

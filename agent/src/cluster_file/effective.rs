@@ -63,6 +63,7 @@ struct CommandTable {
     hold: Option<Vec<String>>,
     reboot: Option<Vec<String>>,
     cut: Option<Vec<String>>,
+    stopping: Option<Vec<String>>,
     timeout: String,
 }
 
@@ -202,6 +203,7 @@ impl CommandTable {
             hold: commands.hold.as_ref().map(words),
             reboot: commands.reboot.as_ref().map(words),
             cut: commands.cut.as_ref().map(words),
+            stopping: commands.stopping.as_ref().map(words),
             timeout: format_duration(commands.timeout),
         }
     }

@@ -168,13 +168,14 @@ fn read_system(section: &mut Section<'_>, word: SystemWord) -> System {
         hold: command.optional("hold"),
         reboot: command.optional("reboot"),
         cut: command.optional("cut"),
+        stopping: command.optional("stopping"),
         timeout: command.bounded(&COMMAND_TIMEOUT),
     };
     command.finish();
     match word {
         SystemWord::Systemd => System::Systemd,
         SystemWord::Talos => System::Talos(TalosSystem { socket }),
-        SystemWord::Command => System::Command(commands),
+        SystemWord::Command => System::Command(Box::new(commands)),
         SystemWord::DryRun => System::DryRun,
     }
 }
