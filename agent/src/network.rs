@@ -113,7 +113,8 @@ impl Network {
         Self { every: PROBE_EVERY / factor.max(1), ..self }
     }
 
-    /// Probes until cancelled, or until nobody listens. The set of hosts may change at any time.
+    /// Probes until cancelled, or until nobody listens. The set of hosts may change at any time;
+    /// while it is empty nobody asks for the link either.
     pub async fn run(
         self,
         watched: watch::Receiver<Watched>,
