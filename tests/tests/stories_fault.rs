@@ -104,7 +104,9 @@ fn an_upsd_that_hangs_on_mains_stops_nobody_and_is_read_again_when_it_goes_on() 
 
 #[test]
 fn a_switch_that_dies_on_battery_makes_each_host_stop_by_itself_and_one_shutdown() -> Result<()> {
-    let mut lab = Lab::whole(&Setup::default())?;
+    let mut setup = Setup::default();
+    setup.limits.mains_stable = "2s";
+    let mut lab = Lab::whole(&setup)?;
     lab.fail_mains_with_spare(7)?;
     lab.eventually("all know the runtime of this outage", DOWN, |lab| {
         let left = |host| lab.status(host).ok().and_then(|status| status.ups.runtime_left);
