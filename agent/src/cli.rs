@@ -1,6 +1,7 @@
 //! The command line: what a person types, and what comes back.
 
 mod demo;
+mod operator;
 mod peers;
 
 use std::fmt::Display;
@@ -51,6 +52,12 @@ enum Command {
     /// Nothing of this machine is touched, and it needs neither root nor hardware. It ends with 1
     /// if a host stopped or started out of order, or was left off.
     Demo(demo::DemoArgs),
+    /// Order the whole cluster to shut down, as an operator.
+    Shutdown(operator::Shutdown),
+    /// Turn the open shutdown, as an operator: nobody begins any more, all come back.
+    CallOff(operator::Server),
+    /// Wake hosts that are off, in order, as an operator.
+    Wake(operator::Wake),
 }
 
 #[derive(Args, Debug)]
@@ -83,6 +90,9 @@ pub fn main() -> ExitCode {
         }
         Command::Pki(pki) => peers::pki(&pki),
         Command::Demo(args) => demo::demo(&args),
+        Command::Shutdown(args) => operator::shutdown(args),
+        Command::CallOff(server) => operator::call_off(&server),
+        Command::Wake(args) => operator::wake(args),
     }
 }
 
