@@ -36,6 +36,7 @@ use tracing::{error, info, warn};
 
 use self::keeper::{Input, Keeper};
 use self::outlet::Outlets;
+use crate::cluster_file::finding::Severity;
 use crate::cluster_file::{ClusterFile, Host, System};
 use crate::journal::{Journal, Opened};
 use crate::metrics::Counters;
@@ -73,7 +74,12 @@ const STOP_LIMIT: Duration = Duration::from_secs(2);
 pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     let (file, findings) = ClusterFile::load(&options.cluster)?;
     for finding in &findings {
-        warn!("{}: {finding}", options.cluster.display());
+        match finding.severity {
+            Severity::Note => info!("{}: {finding}", options.cluster.display()),
+            Severity::Warning | Severity::Error => {
+                warn!("{}: {finding}", options.cluster.display());
+            }
+        }
     }
     let name = host_name(&options)?;
     let me = file.host(&name)?.clone();
