@@ -81,7 +81,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
             }
         }
     }
-    let name = host_name(&options)?;
+    let name = host_name(options.host.as_deref())?;
     let me = file.host(&name)?.clone();
     let (journal, opened) = Journal::open(&options.state).await?;
     report_opened(&opened);
@@ -217,9 +217,10 @@ fn boot_time() -> Time {
     Time::from_millis(clock::boot_ms())
 }
 
-fn host_name(options: &RunOptions) -> anyhow::Result<String> {
-    if let Some(name) = &options.host {
-        return Ok(name.clone());
+/// Returns the name that was given, else the machine's own.
+pub(crate) fn host_name(given: Option<&str>) -> anyhow::Result<String> {
+    if let Some(name) = given {
+        return Ok(name.to_owned());
     }
     let name = nix::unistd::gethostname()
         .context("this machine does not know its name: start with --host NAME")?;

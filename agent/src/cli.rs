@@ -3,6 +3,7 @@
 mod demo;
 mod operator;
 mod peers;
+mod status;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -44,6 +45,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show how the cluster stands, as an agent sees it.
+    Status(status::StatusArgs),
     /// Make the certificates of the cluster.
     #[command(subcommand)]
     Pki(peers::Pki),
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
             say(outcome.report.trim_end());
             ExitCode::from(outcome.exit_code)
         }
+        Command::Status(args) => status::status(&args),
         Command::Pki(pki) => peers::pki(&pki),
         Command::Demo(args) => demo::demo(&args),
         Command::Shutdown(args) => operator::shutdown(args),

@@ -274,7 +274,7 @@ fn names(roles: &[Role]) -> String {
 }
 
 fn ask(base: u16) -> String {
-    format!("curl {}/health", Role::Nfs.http(base))
+    format!("curfew status --at {}", Role::Nfs.http(base))
 }
 
 fn colour(what: &What) -> &'static str {
