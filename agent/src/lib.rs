@@ -20,6 +20,7 @@ pub mod route;
 pub mod snapshot;
 pub mod task;
 pub mod wake;
+pub mod wrap;
 
 #[cfg(test)]
 mod test_directory;

@@ -11,6 +11,7 @@ use super::cast::Role;
 use super::narrate::{seconds, sentence};
 use super::timeline::{Fact, Occurrence, What};
 use super::verdict::Verdict;
+use crate::wrap::{WIDTH, wrapped};
 
 /// How it is printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -292,21 +293,6 @@ fn colour(what: &What) -> &'static str {
     }
 }
 
-/// Breaks a text between words into lines of at most `width`; a longer word has its own line.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 fn rounded(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
@@ -315,8 +301,6 @@ fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
     text.write_fmt(more).expect("a string takes all that is written to it");
 }
 
-/// The columns of the narrowest terminal that is in use.
-const WIDTH: usize = 80;
 /// The second, the place, and what separates them.
 const INDENT: usize = 16;
 const RED: &str = "1;31";
@@ -330,15 +314,6 @@ agents are real; the machines are acted, and nothing on this one is touched.";
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_break_between_words_and_fit() {
-        let text = "runtime left 20 s is down to the 18 s needed and 2 s of reserve";
-        let lines = wrapped(text, 30);
-        assert!(lines.iter().all(|line| line.len() <= 30), "{lines:?}");
-        assert_eq!(lines.join(" "), text);
-        assert_eq!(wrapped("unbreakably-long", 4), ["unbreakably-long"]);
-    }
 
     #[test]
     fn the_introduction_fits_a_terminal() {

@@ -1,6 +1,7 @@
 //! What is at which path.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -92,11 +93,16 @@ async fn status(Shared(site): Shared<Site>) -> Response<Body> {
     let document = StatusDocument {
         version: VERSION,
         at_ms: snapshot.at.as_millis(),
-        age_seconds: snapshot.age().as_secs_f64(),
+        age_seconds: to_the_millisecond(snapshot.age()).as_secs_f64(),
         status: &snapshot.status,
         health: &Health::of(&snapshot),
     };
     json(StatusCode::OK, "application/json", &document)
+}
+
+/// Nobody can use more, and a person reads it easier.
+fn to_the_millisecond(span: Duration) -> Duration {
+    span.saturating_sub(Duration::from_nanos((span.subsec_nanos() % 1_000_000).into()))
 }
 
 async fn not_found() -> Response<Body> {

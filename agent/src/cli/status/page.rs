@@ -8,6 +8,7 @@ use curfew_coordinator::{
 };
 
 use crate::ask::Answer;
+use crate::wrap::{WIDTH, wrapped};
 
 /// Returns the page.
 pub(super) fn page(answer: &Answer) -> String {
@@ -21,17 +22,14 @@ pub(super) fn page(answer: &Answer) -> String {
     row(&mut page, "UPS", &ups(&status.ups));
     row(&mut page, "plan", &plan(status));
     row(&mut page, "shutdown", &shutdown(status));
-    let owed = status.owed.keys().map(HostName::as_str).collect::<Vec<_>>();
-    if !owed.is_empty() {
-        row(&mut page, "owed", &format!("{} must be woken, or is off by intent", owed.join(", ")));
-    }
     if let Some(failure) = &status.journal_failure {
         row(&mut page, "journal", &format!("NOT DURABLE: {failure}"));
     }
     row(&mut page, "health", &answer.health.state);
     for check in answer.health.checks.iter().filter(|check| check.state != "pass") {
         let remedy = check.remedy.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
-        row(&mut page, &format!("  {}", check.state), &format!("{}{remedy}", check.reason));
+        let text = format!("{}: {}{remedy}", check.name, check.reason);
+        row(&mut page, &format!("  {}", check.state), &text);
     }
     for warning in &status.warnings {
         row(&mut page, "warning", warning);
@@ -130,7 +128,7 @@ fn plan(status: &Status) -> String {
         Some(margin) => {
             let size = span(Duration::from_millis(margin.unsigned_abs()));
             if margin < 0 {
-                format!("{needed}: {size} MORE THAN THE BATTERY HAS, with the reserve")
+                format!("{needed}; the battery has {size} LESS than that and the reserve")
             } else {
                 format!("{needed}; margin {size} beyond it and the reserve")
             }
@@ -159,7 +157,7 @@ fn shutdown(status: &Status) -> String {
         text.push_str(", COMPRESSED: it did not fit the battery");
     }
     for reason in reasons {
-        put(&mut text, format_args!("\n{:ROW$}{}: {}", "", reason.by, reason.evidence));
+        put(&mut text, format_args!("; {}: {}", reason.by, reason.evidence));
     }
     text
 }
@@ -175,7 +173,11 @@ fn span(span: Duration) -> String {
 }
 
 fn row(page: &mut String, name: &str, text: &str) {
-    put(page, format_args!("{name:<ROW$}{text}\n"));
+    let mut name = name;
+    for line in wrapped(text, WIDTH - ROW) {
+        put(page, format_args!("{name:<ROW$}{line}\n"));
+        name = "";
+    }
 }
 
 fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
@@ -212,8 +214,9 @@ mod tests {
         for host in ["nfs", "k8s-1", "k8s-2"] {
             assert_eq!(page.lines().filter(|line| line.starts_with(host)).count(), 1, "{page}");
         }
-        let warning = "  warn    the certificate of nfs runs out soon: issue it anew";
+        let warning = "  warn    certificates: the certificate of nfs runs out soon: issue it anew";
         assert!(page.lines().any(|line| line == warning), "{page}");
+        assert!(page.lines().all(|line| line.chars().count() <= WIDTH), "{page}");
         assert!(page.lines().all(|line| line == line.trim_end()), "{page}");
     }
 
@@ -235,7 +238,7 @@ mod tests {
     #[test]
     fn a_plan_that_does_not_fit_is_loud() {
         let page = page(&answer(|status| status.plan.margin_millis = Some(-61_000)));
-        assert!(page.contains(": 1 min 1 s MORE THAN THE BATTERY HAS"), "{page}");
+        assert!(page.contains("the battery has 1 min 1 s LESS"), "{page}");
     }
 
     #[test]
