@@ -39,14 +39,12 @@ mod tls;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{Command, HostName, StateMessage};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -154,14 +152,6 @@ pub struct PeersConfig {
 /// Why the peers module cannot go on; it can be started again.
 #[derive(Debug, thiserror::Error)]
 pub enum PeersError {
-    /// The port cannot be listened on.
-    #[error("cannot listen for peers on {address} (is another agent running?)")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// The cause.
-        source: io::Error,
-    },
     /// A part ended that should not.
     #[error("a task of the peers module ended")]
     Task(#[source] JoinError),
@@ -191,19 +181,14 @@ impl Peers {
     }
 
     /// Listens and tells until cancelled.
+    ///
+    /// A port that is taken keeps nobody from being told: it is tried again and again.
     pub async fn run(self, cancel: CancellationToken) -> Result<(), PeersError> {
-        let address = self.config.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| PeersError::Bind { address, source })?;
-        self.run_on(listener, cancel).await
+        let door = server::Door::At(self.config.listen);
+        self.run_on(door, cancel).await
     }
 
-    async fn run_on(
-        self,
-        listener: TcpListener,
-        cancel: CancellationToken,
-    ) -> Result<(), PeersError> {
+    async fn run_on(self, door: server::Door, cancel: CancellationToken) -> Result<(), PeersError> {
         let Self { config, state, events, status, counters } = self;
         // Ended here, too, if this future is dropped or a part fails.
         let cancel = cancel.child_token();
@@ -221,7 +206,7 @@ impl Peers {
         tasks.spawn(sessions.run(cancel.clone()));
         let hosts: BTreeSet<_> = config.peers.iter().map(|peer| peer.name.to_string()).collect();
         let server = server::Server::new(&me, hosts, credentials.clone(), facts.clone());
-        tasks.spawn(server.run(listener, cancel.clone()));
+        tasks.spawn(server.run(door, cancel.clone()));
         for peer in config.peers {
             let client = client::Client::new(
                 peer,

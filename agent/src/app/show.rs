@@ -50,7 +50,7 @@ pub(super) fn snapshot(outlets: &Outlets, coordinator: &Coordinator, at: Time) -
 }
 
 fn extra(outlets: &Outlets) -> Vec<Check> {
-    let mut checks = vec![certificates(outlets), refusals(outlets)];
+    let mut checks = vec![port(outlets), certificates(outlets), refusals(outlets)];
     if let Some(problem) = &outlets.ups.borrow().problem {
         let remedy = "compare [[ups]] in the cluster file with ups.conf and upsd.conf";
         checks.push(Check::fail("ups-configuration", problem, remedy));
@@ -58,6 +58,18 @@ fn extra(outlets: &Outlets) -> Vec<Check> {
     checks.push(outlets.login.borrow().clone());
     checks.push(restarts(outlets));
     checks
+}
+
+fn port(outlets: &Outlets) -> Check {
+    const NAME: &str = "peer-port";
+    match &outlets.peers.borrow().deaf {
+        None => Check::pass(NAME, "peers can call"),
+        Some(why) => Check::fail(
+            NAME,
+            why.clone(),
+            "end the process that has the port (`ss -ltnp`), or give this host another peer-port",
+        ),
+    }
 }
 
 /// Returns when the certificates that are in use run out.

@@ -4,7 +4,7 @@ mod service;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codegen::Service as _;
 use tonic::{Code, Status};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use self::service::{Caller, PeerService};
 use super::believed::Believed;
@@ -40,6 +40,16 @@ struct Shared {
     hosts: Arc<BTreeSet<String>>,
     credentials: watch::Receiver<CredentialsState>,
     facts: mpsc::Sender<Fact>,
+}
+
+/// Where callers come in.
+#[derive(Debug)]
+pub(super) enum Door {
+    /// It is open already.
+    #[cfg(test)]
+    Open(TcpListener),
+    /// It is to be opened.
+    At(SocketAddr),
 }
 
 /// Accepts connections.
@@ -63,8 +73,42 @@ impl Server {
         Self { shared, places: Arc::new(Semaphore::new(places)) }
     }
 
-    /// Accepts until cancelled.
-    pub(super) async fn run(self, listener: TcpListener, cancel: CancellationToken) {
+    /// Listens and accepts until cancelled.
+    pub(super) async fn run(self, door: Door, cancel: CancellationToken) {
+        let listener = match door {
+            #[cfg(test)]
+            Door::Open(listener) => Some(listener),
+            Door::At(address) => cancel.run_until_cancelled(self.open(address)).await,
+        };
+        if let Some(listener) = listener {
+            self.accept(listener, cancel).await;
+        }
+    }
+
+    /// Tries until the port is ours.
+    async fn open(&self, address: SocketAddr) -> TcpListener {
+        let mut is_told = false;
+        loop {
+            let failed = match TcpListener::bind(address).await {
+                Ok(listener) => {
+                    self.shared.listened(Ok(())).await;
+                    return listener;
+                }
+                Err(failed) => failed,
+            };
+            if !is_told {
+                is_told = true;
+                let why = format!(
+                    "cannot listen for peers on {address} (is another agent running?): {failed}"
+                );
+                error!("{why}");
+                self.shared.listened(Err(why)).await;
+            }
+            sleep(BIND_PAUSE).await;
+        }
+    }
+
+    async fn accept(self, listener: TcpListener, cancel: CancellationToken) {
         let mut connections = JoinSet::new();
         let mut numbers = 0..;
         loop {
@@ -106,6 +150,11 @@ impl Server {
 }
 
 impl Shared {
+    async fn listened(&self, outcome: Result<(), String>) {
+        // The owner of the sessions ends only when all of us do.
+        drop(self.facts.send(Fact::Listened(outcome)).await);
+    }
+
     async fn refuse(&self, address: IpAddr, peer: Option<HostName>, refusal: Refusal) {
         // The owner of the sessions ends only when all of us do.
         drop(self.facts.send(Fact::Refused { address, peer, refusal }).await);
@@ -222,6 +271,9 @@ fn unreadable(headers: &hyper::HeaderMap) -> Option<Refusal> {
         .contains(&status.code())
         .then(|| Refusal::Unreadable(status.message().chars().take(REASON_SHOWN_LEN).collect()))
 }
+
+/// A port is taken by another agent, which ends within seconds, or for good.
+const BIND_PAUSE: Duration = Duration::from_secs(2);
 
 /// A peer's connection, and a new one of it before the old one is noticed to be dead.
 const CONNECTIONS_PER_HOST: usize = 2;

@@ -35,6 +35,8 @@ pub(super) enum Fact {
     Ended(Connection),
     /// Somebody was refused, or refused us.
     Refused { address: IpAddr, peer: Option<HostName>, refusal: Refusal },
+    /// We listen, or cannot, for this reason.
+    Listened(Result<(), String>),
     /// An operator gave a command.
     Commanded {
         operator: String,
@@ -70,6 +72,8 @@ pub struct PeersStatus {
     pub open: BTreeMap<HostName, Validity>,
     /// Who is refused at present, or refuses us.
     pub refused: Vec<ActiveRefusal>,
+    /// Why nobody can call us, if so.
+    pub deaf: Option<String>,
 }
 
 /// A refusal that was repeated in the last 30 s.
@@ -93,6 +97,7 @@ pub(super) struct Sessions {
     counters: Arc<Counters>,
     peers: BTreeMap<HostName, Peer>,
     refused: BTreeMap<(IpAddr, Option<HostName>, &'static str), (Refusal, Instant)>,
+    deaf: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -119,7 +124,7 @@ impl Sessions {
         counters: Arc<Counters>,
     ) -> Self {
         let (peers, refused) = (BTreeMap::new(), BTreeMap::new());
-        Self { facts, events, credentials, status, counters, peers, refused }
+        Self { facts, events, credentials, status, counters, peers, refused, deaf: None }
     }
 
     /// Takes facts until cancelled or until the app no longer listens.
@@ -165,6 +170,10 @@ impl Sessions {
             }
             Fact::Ended(connection) => self.on_ended(&connection),
             Fact::Refused { address, peer, refusal } => self.on_refused(address, peer, refusal),
+            Fact::Listened(outcome) => {
+                self.deaf = outcome.err();
+                Vec::new()
+            }
             Fact::Commanded { operator, command, reply } => {
                 vec![PeerEvent::CommandReceived { operator, command, reply }]
             }
@@ -262,7 +271,8 @@ impl Sessions {
                 refusal: refusal.clone(),
             })
             .collect();
-        self.status.send_replace(PeersStatus { credentials, open, refused });
+        let deaf = self.deaf.clone();
+        self.status.send_replace(PeersStatus { credentials, open, refused, deaf });
     }
 }
 
