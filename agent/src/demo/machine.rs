@@ -16,9 +16,6 @@ use crate::clock::{self, BootId, BootIdError};
 /// Why a machine cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MachineError {
-    /// This program is not where it was when it started.
-    #[error("cannot find the binary of curfew itself")]
-    FindBinary(#[source] io::Error),
     /// The folder of the machine cannot be made or written to.
     #[error("cannot prepare {}", path.display())]
     Prepare {
@@ -169,11 +166,11 @@ impl Machine {
     fn boot(&mut self) -> Result<(), MachineError> {
         let role = self.role;
         let boot = self.boot_id()?;
-        let binary = std::env::current_exe().map_err(MachineError::FindBinary)?;
         let path = self.log();
         let log = OpenOptions::new().create(true).append(true).open(&path);
         let log = log.map_err(|source| MachineError::Prepare { path, source })?;
-        let mut command = Command::new(binary);
+        let mut command = Command::new(THIS_BINARY);
+        command.arg0("curfew");
         command.arg("run").args(["--host", role.name()]);
         command.arg("--end-with").arg(std::process::id().to_string());
         command.arg("--cluster").arg(&self.cluster);
@@ -200,3 +197,5 @@ impl Machine {
 
 /// From the button to the agent.
 const BOOT: std::time::Duration = std::time::Duration::from_millis(1500);
+/// This very binary, also when its file was replaced while the demo runs.
+const THIS_BINARY: &str = "/proc/self/exe";

@@ -85,7 +85,10 @@ impl Life {
     fn of(story: &Story<'_>, role: Role, failed: Time) -> Self {
         let first = |from, is: &dyn Fn(&What) -> bool| story.first(Some(role), from, is);
         let began = first(failed, &|what| matches!(told(what), Some(Note::Began { .. })));
-        let off = first(failed, &|what| is(what, &Fact::PoweredOff) || is(what, &Fact::Rebooted));
+        // Nothing runs on a machine whose agent crashed either; the crash itself is reported.
+        let off = first(failed, &|what| {
+            matches!(what, What::World(Fact::PoweredOff | Fact::Rebooted | Fact::Crashed { .. }))
+        });
         let down = first(failed, &|what| {
             let Some(Note::PhaseChanged { phase }) = told(what) else { return false };
             matches!(phase, Phase::Halting | Phase::Holding)
@@ -104,7 +107,9 @@ impl Life {
     fn judge_stop(&self, lives: &[Self], problems: &mut Vec<String>) {
         let name = self.role.name();
         let Some(began) = self.began else {
-            problems.push(format!("{name} was never told to stop"));
+            if self.off.is_none() {
+                problems.push(format!("{name} was never told to stop"));
+            }
             return;
         };
         if self.down.is_none() {

@@ -170,3 +170,11 @@ fn a_story_that_was_cut_short_is_no_success() {
     story.truncate(4);
     assert_eq!(problems(story), ["the story did not get as far as the return of the mains"]);
 }
+
+#[test]
+fn a_machine_whose_agent_crashed_does_not_run_and_is_reported_once() {
+    let mut story = without(&[51, 60, 63]);
+    let what = What::World(Fact::Crashed { how: "signal: 9".to_owned() });
+    story.push(Occurrence { at: Time::from_millis(4000), role: Some(Role::Second), what });
+    assert_eq!(problems(story), ["the agent of k8s-2 crashed: signal: 9"]);
+}
