@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{HostName, Line, Time};
+use crate::{Line, Time};
 
 /// What was last seen of the line by anybody whose reading was fresh here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,8 +30,6 @@ pub(crate) struct Outage {
     pub(crate) did_not_fit: bool,
     /// When the owner last had a fresh reading, as told by its agent.
     pub(crate) owner_read_at: Time,
-    /// Peers whose low battery was taken into account, for the record.
-    pub(crate) low_by: Option<HostName>,
 }
 
 impl Outage {
@@ -50,20 +48,19 @@ impl Outage {
                 }
             }
         }
-        self.seen = Some(Seen { line, at: now, left });
+        // Who knows no runtime takes away nobody's who did: that one goes on counting down.
+        let known = self.seen.filter(|seen| seen.line == line);
+        let known = known.and_then(|seen| Some(seen.left?.saturating_sub(now.since(seen.at))));
+        self.seen = Some(Seen { line, at: now, left: left.or(known) });
     }
 
     /// Takes an `OB LB`: from the first on, nobody reckons with more than `low-battery-left`.
-    pub(crate) fn on_low(&mut self, now: Time, by: &HostName) {
-        if self.low_since.is_none() {
-            self.low_since = Some(now);
-            self.low_by = Some(by.clone());
-        }
+    pub(crate) fn on_low(&mut self, now: Time) {
+        self.low_since.get_or_insert(now);
     }
 
     fn on_mains(&mut self) {
         self.low_since = None;
-        self.low_by = None;
         self.is_called_off = false;
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Shutdown {
     pub(crate) participants: BTreeSet<HostName>,
     /// The end of the battery that this host assumed when a trigger of its own held.
     pub(crate) assumed_end: Option<Time>,
+    /// The end of the battery by the message from which it was latched.
+    pub(crate) told_end: Option<Time>,
     /// The ends of the battery that others told, each by its own reckoning.
     pub(crate) carried_ends: BTreeMap<HostName, Time>,
     /// When it was latched.
@@ -59,6 +61,7 @@ impl Shutdown {
             planner: saved.planner.clone(),
             participants: saved.participants.clone(),
             assumed_end: saved.end.filter(|_| is_same_boot),
+            told_end: None,
             carried_ends: BTreeMap::new(),
             latched_at: if is_same_boot { saved.latched_at } else { Time::default() },
             left_at_latch: saved.left_at_latch,
@@ -76,9 +79,11 @@ impl Shutdown {
             planner: told.planner.clone(),
             participants: told.participants.clone(),
             assumed_end: None,
+            told_end: told.time_left.map(|left| now + left),
             carried_ends: BTreeMap::new(),
             latched_at: now,
-            left_at_latch: told.time_left,
+            // Judged by this host's own reckoning, as soon as it has an end of the battery.
+            left_at_latch: None,
             is_compressed: false,
         }
     }
@@ -94,10 +99,7 @@ impl Shutdown {
             planner: self.planner.clone(),
             participants: self.participants.clone(),
             // Carried ends shift by milliseconds with each message: the first one is kept.
-            end: self.assumed_end.or_else(|| {
-                let at_latch = self.left_at_latch.map(|left| self.latched_at + left);
-                at_latch.or(carried)
-            }),
+            end: self.assumed_end.or(self.told_end).or(carried),
             latched_at: self.latched_at,
             left_at_latch: self.left_at_latch,
             is_compressed: self.is_compressed,

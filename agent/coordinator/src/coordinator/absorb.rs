@@ -40,7 +40,7 @@ impl Coordinator {
             Event::Commanded(command) => self.on_command(command),
             Event::StopAccepted => self.on_stop_accepted(),
             Event::StopFailed(why) => self.on_stop_failed(why),
-            Event::HaltSeen => self.is_halting = self.begun.is_some(),
+            Event::HaltSeen => self.is_halting = self.has_called(),
             Event::HoldEntered(took) => self.on_hold_entered(took),
             Event::JournalFailed(why) => self.journal_failure = Some(why),
             Event::JournalRecovered => self.journal_failure = None,
@@ -64,8 +64,7 @@ impl Coordinator {
             self.outage.on_line(self.now, line, self.gauge.runtime_left(self.now));
         }
         if self.gauge.is_low(self.now, &limits) {
-            let me = self.me.clone();
-            self.outage.on_low(self.now, &me);
+            self.outage.on_low(self.now);
         }
         match (before, line) {
             (Line::Mains | Line::Unknown, Line::Battery) => self.notes.push(Note::MainsLost),
@@ -132,7 +131,7 @@ impl Coordinator {
             self.outage.on_line(self.now.minus(reading.age), reading.line, reading.runtime_left);
         }
         if own != Line::Mains && reading.line == Line::Battery && reading.is_low {
-            self.outage.on_low(self.now.minus(reading.age), &message.host);
+            self.outage.on_low(self.now.minus(reading.age));
         }
     }
 
@@ -142,7 +141,7 @@ impl Coordinator {
                 let evidence = format!("ordered by {operator}");
                 self.declare_order(Trigger::Operator, evidence, then_wake);
             }
-            Command::CallOff { operator } => self.call_off(&operator),
+            Command::CallOff { operator: _ } => self.call_off(),
             Command::Wake { operator: _, hosts } => self.owe_again(&hosts),
         }
     }

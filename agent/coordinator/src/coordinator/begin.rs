@@ -213,6 +213,7 @@ impl Coordinator {
 
     /// Calls the OS. The record of it is in the same step and so durable before.
     fn call(&mut self) {
+        self.give_up_cutting();
         let Some(begun) = &self.begun else { return };
         let cause = self.shutdown.as_ref().map_or(Cause::Battery, super::Shutdown::cause);
         self.calling.attempt += 1;
@@ -229,6 +230,20 @@ impl Coordinator {
             cut_after: self.cut_after(begun.end),
         };
         self.actions.push(Action::Stop(call));
+    }
+
+    /// A cut that cannot be called leaves the battery to end a machine with everything mounted: the
+    /// hold is safe, whatever the UPS does afterwards.
+    fn give_up_cutting(&mut self) {
+        let Some(begun) = self.begun.as_mut() else { return };
+        if begun.end != End::Cut || self.calling.attempt < CUT_TRIES {
+            return;
+        }
+        begun.end = End::Hold;
+        self.warn(format!(
+            "the cut could not be called {CUT_TRIES} times: this host holds instead; look at its \
+             `cut` command"
+        ));
     }
 
     /// With everybody off the cut may come as soon as the owner is down; otherwise the others get
@@ -297,6 +312,12 @@ impl Coordinator {
         ));
     }
 
+    /// Returns whether the OS has taken the call, or may just be taking it. A host whose calls are
+    /// refused does not halt, whoever ends its agent.
+    pub(super) fn has_called(&self) -> bool {
+        self.begun.as_ref().is_some_and(|it| it.is_accepted) || self.calling.is_under_way
+    }
+
     pub(super) fn on_stop_accepted(&mut self) {
         self.calling.is_under_way = false;
         if let Some(begun) = self.begun.as_mut().filter(|begun| !begun.is_accepted) {
@@ -353,3 +374,6 @@ impl Coordinator {
         }
     }
 }
+
+/// How often a cut is tried before the hold: twice covers a passing fault, in 5 s.
+const CUT_TRIES: u32 = 2;

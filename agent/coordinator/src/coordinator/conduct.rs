@@ -19,6 +19,8 @@ pub(super) struct Conduct {
     pub(super) since: Time,
     /// The last reading was battery: when that is over, everything starts anew.
     is_dark: bool,
+    /// Since when nobody may be woken, where that was allowed before.
+    interrupted_at: Option<Time>,
     passed: BTreeSet<Gate>,
     hosts: BTreeMap<HostName, Waking>,
 }
@@ -53,9 +55,10 @@ impl Coordinator {
         self.start_conduct();
         self.join(targets);
         if !self.may_wake() {
-            self.restart_turns();
+            self.interrupt_turns();
             return;
         }
+        self.resume_turns();
         if self.shutdown.as_ref().is_some_and(|open| open.standing == Standing::Recorded) {
             self.turn(TurnReason::OwnerSilent);
         }
@@ -133,6 +136,7 @@ impl Coordinator {
         self.conduct = Some(Conduct {
             since,
             is_dark: false,
+            interrupted_at: None,
             passed: BTreeSet::new(),
             hosts: BTreeMap::new(),
         });
@@ -196,13 +200,32 @@ impl Coordinator {
         }
     }
 
-    /// What was interrupted by the battery gets its whole time anew.
-    fn restart_turns(&mut self) {
+    /// What is interrupted by the battery gets its whole time anew. What is interrupted by a gap in
+    /// the readings goes on from where it was, or a flaky cable would keep a limit from ever ending.
+    fn interrupt_turns(&mut self) {
+        let now = self.now;
+        let is_battery = self.own_line() == Line::Battery;
         let Some(conduct) = self.conduct.as_mut() else { return };
+        conduct.interrupted_at.get_or_insert(now);
+        if !is_battery {
+            return;
+        }
         for waking in conduct.hosts.values_mut().filter(|waking| waking.outcome.is_none()) {
             waking.turn_at = None;
             waking.packets_since = None;
             waking.last_packet = None;
+        }
+    }
+
+    /// The time of an interruption counts for nobody.
+    fn resume_turns(&mut self) {
+        let now = self.now;
+        let Some(conduct) = self.conduct.as_mut() else { return };
+        let Some(since) = conduct.interrupted_at.take() else { return };
+        let gap = now.since(since);
+        for waking in conduct.hosts.values_mut().filter(|waking| waking.outcome.is_none()) {
+            waking.turn_at = waking.turn_at.map(|at| at + gap);
+            waking.packets_since = waking.packets_since.map(|at| at + gap);
         }
     }
 

@@ -76,6 +76,7 @@ impl Coordinator {
             assumed_end: None,
             carried_ends: BTreeMap::new(),
             latched_at: self.now,
+            told_end: None,
             left_at_latch: None,
             is_compressed: false,
         };

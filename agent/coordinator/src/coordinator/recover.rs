@@ -116,9 +116,8 @@ impl Coordinator {
             self.outage.on_line(at, self.gauge.last_line(), left);
         }
         if self.gauge.low_since().is_some() {
-            let me = self.me.clone();
             let since = self.gauge.low_since().unwrap_or(self.now);
-            self.outage.on_low(since, &me);
+            self.outage.on_low(since);
         }
         if let Some(begun) = &mut self.begun {
             // The record says «about to call»: only the OS knows whether the call was made, and

@@ -102,7 +102,7 @@ impl Coordinator {
             (carried, assumed) => carried.or(assumed),
         };
         // Who told it may have read mains in its last message: the end as of the latching stays.
-        known.or_else(|| shutdown.left_at_latch.map(|left| shutdown.latched_at + left))
+        known.or(shutdown.told_end)
     }
 
     /// Returns the last moment at which this host may begin; none without a battery's reason.

@@ -10,8 +10,8 @@ use crate::{Cause, Line, Reading, Standing, Time, Trigger};
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Triggers {
     standing: BTreeMap<Trigger, Held>,
-    /// Whether the last reading showed `FSD`; none before the first one.
-    forced: Option<bool>,
+    /// Whether the last reading showed `FSD`, and over which connection; none before the first.
+    forced: Option<(bool, u64)>,
     /// `FSD` has appeared while this agent watched, and was not acted on yet.
     force_is_new: bool,
 }
@@ -45,6 +45,9 @@ impl Coordinator {
         if self.begun.is_some() {
             return;
         }
+        if self.is_between_readings() {
+            return;
+        }
         let holding = self.holding();
         self.triggers
             .standing
@@ -65,6 +68,15 @@ impl Coordinator {
         }
     }
 
+    /// Returns whether a reading is late, but not yet so late that the host is blind: what stood in
+    /// every reading goes on standing, or an `upsd` that answers every other time would keep each
+    /// trigger from ever standing long enough.
+    fn is_between_readings(&self) -> bool {
+        let limit = self.settings().built_in.peer_fresh;
+        let is_recent = |at: Time| self.now.since(at) < limit;
+        self.own_line() == Line::Unknown && self.gauge.last_line_at().is_some_and(is_recent)
+    }
+
     /// Returns the triggers of this moment, shown as a metric.
     pub(super) fn triggers_standing(&self) -> impl Iterator<Item = Trigger> + '_ {
         self.triggers.standing.keys().copied()
@@ -73,15 +85,21 @@ impl Coordinator {
     /// Watches `FSD`: only its appearance counts, once per `upsd` process, since nothing but the
     /// end of that process takes it back.
     pub(super) fn watch_force(&mut self, reading: &Reading) {
-        match (self.triggers.forced, reading.is_forced) {
+        // Over a new connection nobody saw it appear: it is like one from before the start.
+        let known = self.triggers.forced.filter(|(_, over)| *over == reading.connection);
+        match (known.map(|(is_forced, _)| is_forced), reading.is_forced) {
+            // Without a line nothing can be said of it yet.
+            (None, true) if reading.line == Line::Unknown => return,
             (None, true) if reading.line == Line::Mains => {
                 let text = format!(
-                    "FSD is latched in upsd on mains since before this agent started: it is not \
-                     acted on, but every upsmon that starts now goes down; restart upsd on {}",
+                    "FSD is latched in upsd on mains, and this agent did not see it appear: it is \
+                     not acted on, but every upsmon that starts now goes down; restart upsd on {}",
                     self.cluster.ups.owner
                 );
                 self.warn(text);
             }
+            // A latch that was seen before a break is the same latch, on battery, too.
+            (None, true) if self.triggers.forced.is_some_and(|(was_forced, _)| was_forced) => {}
             (None | Some(false), true) => {
                 self.triggers.force_is_new = self.shutdown.is_none();
             }
@@ -91,7 +109,7 @@ impl Coordinator {
             }
             (Some(true), true) => {}
         }
-        self.triggers.forced = Some(reading.is_forced);
+        self.triggers.forced = Some((reading.is_forced, reading.connection));
     }
 
     fn holding(&self) -> Vec<Holding> {
@@ -217,7 +235,14 @@ impl Coordinator {
     pub(super) fn is_blind(&self) -> bool {
         let limit = self.settings().built_in.peer_fresh;
         let seen = self.outage.seen;
-        self.own_line() == Line::Unknown && seen.is_none_or(|seen| self.now.since(seen.at) >= limit)
+        // A UPS that says that it calibrates is seen, whatever its line.
+        let is_calibrating = self
+            .gauge
+            .reading()
+            .is_some_and(|(reading, at)| reading.is_calibrating && self.now.since(at) < limit);
+        self.own_line() == Line::Unknown
+            && !is_calibrating
+            && seen.is_none_or(|seen| self.now.since(seen.at) >= limit)
     }
 
     fn hold_forced(&self) -> Option<Holding> {
