@@ -62,6 +62,9 @@ pub struct RunOptions {
 /// a hundred hosts say, since a journal write may take that long.
 const INPUT_QUEUE_LEN: usize = 256;
 
+/// How long the disk may take for the boot id of a simulated host.
+const READ_LIMIT: Duration = Duration::from_secs(2);
+
 /// How long drivers get to end: systemd and Talos kill at 10 s, and nothing here needs one.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -85,7 +88,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     let me = file.host(&name)?.clone();
     let (journal, opened) = Journal::open(&options.state).await?;
     report_opened(&opened);
-    let boot = boot_id(&me, &options.state)?;
+    let boot = boot_id(&me, &options.state).await?;
     let session = Session { boot: BootId::from(boot), start: opened.start };
     info!(host = %me.name, %session, file = %file.hash, "curfew {}", VERSION);
 
@@ -229,7 +232,7 @@ pub(crate) fn host_name(given: Option<&str>) -> anyhow::Result<String> {
     Ok(name.split('.').next().unwrap_or_default().to_owned())
 }
 
-fn boot_id(me: &Host, state: &std::path::Path) -> anyhow::Result<String> {
+async fn boot_id(me: &Host, state: &std::path::Path) -> anyhow::Result<String> {
     let id = match me.system {
         System::Systemd | System::Talos(_) => clock::BootId::Kernel { proc: me.paths.proc.clone() },
         System::Command(_) | System::DryRun => clock::BootId::Simulated { state: state.to_owned() },
@@ -240,7 +243,17 @@ fn boot_id(me: &Host, state: &std::path::Path) -> anyhow::Result<String> {
     // A simulated boot is one of this boot of the machine: its clock starts anew with the
     // machine's, and a host of commands may be a real one.
     let machine = clock::BootId::Kernel { proc: me.paths.proc.clone() }.read()?;
-    match id.read() {
+    // The state directory may be on a disk that hangs, and the agent starts all the same.
+    let reading = tokio::time::timeout(
+        READ_LIMIT,
+        tokio::task::spawn_blocking(move || id.read().map_err(anyhow::Error::from)),
+    );
+    let read = match reading.await {
+        Ok(Ok(read)) => read,
+        Ok(Err(lost)) => Err(lost.into()),
+        Err(late) => Err(late.into()),
+    };
+    match read {
         Ok(id) => Ok(format!("{id}-{}", machine.split('-').next().unwrap_or_default())),
         Err(failed) => {
             warn!(error = %failed, "the simulated boot id cannot be kept, the machine's is used");

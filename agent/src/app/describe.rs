@@ -1,6 +1,6 @@
 //! Notes and commands as a person reads them.
 
-use curfew_coordinator::{Command, Note};
+use curfew_coordinator::{Command, HostName, Note, Status};
 use tracing::{info, warn};
 
 /// Logs what happened: one constant message, the data as fields.
@@ -47,21 +47,31 @@ pub(super) fn log(note: &Note) {
     }
 }
 
-/// Says what a command has set going.
-pub(super) fn command(command: &Command) -> String {
-    match command {
+/// Says what a command will set going, or why it cannot.
+pub(super) fn command(command: &Command, status: &Status) -> Result<String, String> {
+    let said = match command {
         Command::Shutdown { then_wake: false, .. } => {
-            "the cluster goes down by order and stays down until it is woken".to_owned()
+            "the cluster goes down by order and stays down until it is woken"
         }
         Command::Shutdown { then_wake: true, .. } => {
-            "the cluster goes down by order and is woken when the owner is back".to_owned()
+            "the cluster goes down by order and is woken when the owner is back"
+        }
+        Command::CallOff { .. } if status.shutdown.is_none() => {
+            return Err("no shutdown is open: there is nothing to call off".to_owned());
         }
         Command::CallOff { .. } => {
-            "no host begins any more; those that have begun are brought back".to_owned()
+            "no host begins any more; those that have begun are brought back"
         }
-        Command::Wake { hosts, .. } if hosts.is_empty() => {
-            "every host that is off is woken in order".to_owned()
+        Command::Wake { hosts, .. } => {
+            if let Some(unknown) = hosts.iter().find(|host| !status.hosts.contains_key(*host)) {
+                let known: Vec<_> = status.hosts.keys().map(HostName::as_str).collect();
+                return Err(format!("no host is called {unknown}: use {}", known.join(", ")));
+            }
+            if hosts.is_empty() && status.owed.is_empty() {
+                return Err("no host is known to be off: name those to wake".to_owned());
+            }
+            "the hosts that are off are woken in order, when the mains and the charge allow it"
         }
-        Command::Wake { .. } => "the hosts are woken in order".to_owned(),
-    }
+    };
+    Ok(said.to_owned())
 }

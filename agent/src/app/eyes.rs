@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use curfew_coordinator::{self as core, Event, HostName, ReadyBy, Watch};
@@ -162,6 +164,8 @@ fn target(by: &ReadyBy) -> Option<Target> {
 struct OwnEyes {
     inputs: mpsc::Sender<Input>,
     mounts: Mounts,
+    /// The mounts could not be read, and that was logged.
+    is_blind: Arc<AtomicBool>,
     /// By address, and by name as a mount may have it.
     servers: BTreeMap<String, HostName>,
     exports: Option<Target>,
@@ -175,6 +179,7 @@ impl OwnEyes {
         });
         Self {
             inputs,
+            is_blind: Arc::default(),
             mounts: Mounts::new(agent.me.paths.proc.join("self/mountinfo")),
             servers: servers.collect(),
             exports: (!agent.me.nfs_exports.is_empty())
@@ -202,7 +207,20 @@ impl OwnEyes {
 
     /// Returns the hosts of which this one has mounts; none if that cannot be read.
     async fn look(&self) -> Option<BTreeSet<HostName>> {
-        let mounts = self.mounts.look().await.ok()?;
+        let mounts = match self.mounts.look().await {
+            Ok(mounts) => mounts,
+            Err(failed) => {
+                if !self.is_blind.swap(true, Ordering::Relaxed) {
+                    warn!(
+                        error = %failed,
+                        "the NFS mounts of this host are unknown: the servers of the cluster wait \
+                         until it is off, not only until it halts"
+                    );
+                }
+                return None;
+            }
+        };
+        self.is_blind.store(false, Ordering::Relaxed);
         let by_address = |address: IpAddr| self.servers.get(&address.to_string());
         let servers = mounts.iter().filter_map(|mount| {
             let address = mount.server_address.and_then(by_address);

@@ -24,7 +24,7 @@ pub(super) enum Input {
     /// A fact for the coordinator.
     Fact(Event),
     /// An operator's command, and where to say that it was taken.
-    Command(Command, oneshot::Sender<String>),
+    Command(Command, oneshot::Sender<Result<String, String>>),
     /// The agent is told to end; answered when the last state was told.
     Ending(oneshot::Sender<()>),
 }
@@ -105,9 +105,11 @@ impl Keeper {
         self.carry_out(step).await;
     }
 
-    async fn obey(&mut self, command: Command, reply: oneshot::Sender<String>) {
-        let answer = describe::command(&command);
-        self.take(Event::Commanded(command)).await;
+    async fn obey(&mut self, command: Command, reply: oneshot::Sender<Result<String, String>>) {
+        let answer = describe::command(&command, &self.coordinator.status());
+        if answer.is_ok() {
+            self.take(Event::Commanded(command)).await;
+        }
         if reply.send(answer).is_err() {
             info!("the operator has gone before the answer");
         }
@@ -130,7 +132,9 @@ impl Keeper {
                 self.journal.append(Entry { date, at, boot, note });
             }
             for action in step.actions {
-                self.outlets.carry_out(&mut self.coordinator, action);
+                if let Some(event) = self.outlets.carry_out(&mut self.coordinator, action) {
+                    steps.push_back(self.coordinator.handle(super::boot_time(), event));
+                }
             }
         }
     }

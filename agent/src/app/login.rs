@@ -16,7 +16,7 @@ use curfew_nut::codec::request::Secret;
 use curfew_nut::door::Door;
 use curfew_nut::error::Chain;
 use curfew_nut::probe::Rights;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -55,6 +55,7 @@ struct Tester {
     ups: String,
     username: String,
     password_file: PathBuf,
+    reading: Arc<Semaphore>,
     door: Door,
 }
 
@@ -66,6 +67,7 @@ impl Tester {
             ups: ups.name.clone(),
             username: login.username.clone(),
             password_file: login.password_file.clone(),
+            reading: Arc::new(Semaphore::new(1)),
             door: Door::new(Resolver::new(server), Limits::default()),
         })
     }
@@ -128,7 +130,11 @@ impl Tester {
     /// Reads the password, without the line feed that an editor leaves behind.
     async fn password(&self) -> io::Result<Secret> {
         let path = self.password_file.clone();
+        // One that hangs in a dead disk is not joined by another.
+        let busy = || io::Error::from(io::ErrorKind::ResourceBusy);
+        let turn = Arc::clone(&self.reading).try_acquire_owned().map_err(|_held| busy())?;
         let reading = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let mut text = String::new();
             File::open(path)?.take(PASSWORD_MAX).read_to_string(&mut text)?;
             Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))

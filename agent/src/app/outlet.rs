@@ -73,15 +73,26 @@ pub(super) enum PowerCall {
 
 impl Outlets {
     /// Carries one action out. Never waits.
-    pub(super) fn carry_out(&mut self, coordinator: &mut Coordinator, action: Action) {
+    ///
+    /// Returns the outcome where it is known at once.
+    pub(super) fn carry_out(
+        &mut self,
+        coordinator: &mut Coordinator,
+        action: Action,
+    ) -> Option<Event> {
         match action {
             Action::Tell => self.publish(coordinator, true),
-            Action::Stop(call) => self.call(PowerCall::Stop(call)),
-            Action::Reboot => self.call(PowerCall::Reboot),
-            Action::Sync => self.call(PowerCall::Sync),
+            Action::Stop(call) => {
+                let refused = self.call(PowerCall::Stop(call))?;
+                return Some(Event::StopFailed(refused));
+            }
+            // Both are asked for again, or for good measure only.
+            Action::Reboot => drop(self.call(PowerCall::Reboot)),
+            Action::Sync => drop(self.call(PowerCall::Sync)),
             Action::Wake { host, target } => self.wake(&host, &target),
             Action::Watch(watch) => self.gaze.turn_to(watch),
         }
+        None
     }
 
     /// Tells the peers and shows the state: at once where `must`, else once a beat.
@@ -106,12 +117,12 @@ impl Outlets {
         tokio::time::sleep(FAREWELL).await;
     }
 
-    fn call(&self, call: PowerCall) {
-        if let Err(refused) = self.calls.try_send(call) {
-            // The power task hangs in earlier calls, each of which has a limit of its own; the
-            // coordinator calls again.
-            error!(error = %refused, "the call to the operating system has to wait");
-        }
+    /// Hands a call to the power task; returns why it does not take it: it hangs in earlier calls,
+    /// each of which has a limit of its own.
+    fn call(&self, call: PowerCall) -> Option<String> {
+        let refused = self.calls.try_send(call).err()?;
+        error!(error = %refused, "the call to the operating system has to wait");
+        Some("earlier calls have not been answered yet".to_owned())
     }
 
     fn wake(&self, host: &HostName, target: &WakeTarget) {

@@ -129,9 +129,11 @@ async fn command_received(
                 return;
             }
             match sentence.await {
-                Ok(sentence) => {
-                    CommandAnswer { is_accepted: true, sentence, ..CommandAnswer::default() }
-                }
+                Ok(answer) => CommandAnswer {
+                    is_accepted: answer.is_ok(),
+                    sentence: answer.unwrap_or_else(|refusal| refusal),
+                    ..CommandAnswer::default()
+                },
                 Err(_ended) => return,
             }
         }

@@ -1,5 +1,7 @@
 //! From the cluster file's words to the coordinator's.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use curfew_coordinator::{
     BuiltIn, Cluster, Host, HostName, OffProof, ReadyBy, Settings, Ups, WakeTarget,
@@ -39,7 +41,9 @@ fn can_cut(file: &ClusterFile, owner: &str) -> bool {
 pub(super) fn power(me: &cluster_file::Host) -> anyhow::Result<Power> {
     match &me.system {
         System::Command(system) => {
-            let commands = commands(&me.name, system)?;
+            // A hold unmounts and syncs: it is not killed before it has had a stop's time.
+            let least = if system.hold.is_some() { me.stop_timeout } else { Duration::ZERO };
+            let commands = commands(&me.name, system, system.timeout.max(least))?;
             Ok(Power::Command(Box::new(CommandPower::new(commands))))
         }
         System::DryRun => Ok(Power::DryRun(DryRunPower)),
@@ -49,7 +53,7 @@ pub(super) fn power(me: &cluster_file::Host) -> anyhow::Result<Power> {
     }
 }
 
-fn commands(host: &str, system: &CommandSystem) -> Result<Commands, ArgvError> {
+fn commands(host: &str, system: &CommandSystem, limit: Duration) -> Result<Commands, ArgvError> {
     let argv = |argv: &cluster_file::Argv| {
         let program = argv.program.to_string_lossy().into_owned();
         Argv::try_from([vec![program], argv.arguments.clone()].concat())
@@ -62,7 +66,7 @@ fn commands(host: &str, system: &CommandSystem) -> Result<Commands, ArgvError> {
         cut: optional(&system.cut)?,
         reboot: optional(&system.reboot)?,
         stopping: optional(&system.stopping)?,
-        limit: system.timeout,
+        limit,
     })
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use curfew_coordinator::{Abilities, Event, Line, Reading};
 use curfew_nut::client::resolver::{Resolver, Server};
@@ -46,7 +45,8 @@ pub(super) fn spawn(
     let is_owner = ups.owner == agent.me.name;
     let (inputs, latest) = (inputs.clone(), Arc::new(latest));
     supervisor.driver("nut-monitor", move |cancel| {
-        let pump = Pump { inputs: inputs.clone(), latest: Arc::clone(&latest), is_owner };
+        let pump =
+            Pump { inputs: inputs.clone(), latest: Arc::clone(&latest), is_owner, abilities: None };
         run(config.clone(), pump, cancel)
     });
 }
@@ -77,6 +77,8 @@ struct Pump {
     inputs: mpsc::Sender<Input>,
     latest: Arc<watch::Sender<Latest>>,
     is_owner: bool,
+    /// What was told of the UPS.
+    abilities: Option<Abilities>,
 }
 
 impl Pump {
@@ -86,7 +88,12 @@ impl Pump {
             // Logged by the monitor.
             Update::Connected(_) => return true,
             Update::Probed { capabilities, .. } => return self.on_probed(&capabilities).await,
-            Update::Polled(snapshot) => self.on_polled(&snapshot),
+            Update::Polled(snapshot) => {
+                if !self.tell_delay(&snapshot).await {
+                    return false;
+                }
+                self.on_polled(&snapshot)
+            }
             Update::Unavailable { why, .. } => {
                 // Logged by the monitor.
                 let text = why.to_string();
@@ -125,9 +132,23 @@ impl Pump {
         } else {
             info!("the UPS does not promise to come back after a cut: the owner will hold instead");
         }
-        let delay = capabilities.writables.get("ups.delay.shutdown");
-        let shutdown_delay = delay.and_then(|it| it.parse().ok()).map(Duration::from_secs);
-        let abilities = Abilities { returns, shutdown_delay };
+        let known = self.abilities.and_then(|known| known.shutdown_delay);
+        self.tell_abilities(Abilities { returns, shutdown_delay: known }).await
+    }
+
+    /// The delay is a variable like others, writable or not, and may be set at any time.
+    async fn tell_delay(&mut self, snapshot: &Snapshot) -> bool {
+        let shutdown_delay = snapshot.shutdown_delay();
+        match self.abilities {
+            Some(known) if known.shutdown_delay != shutdown_delay => {
+                self.tell_abilities(Abilities { shutdown_delay, ..known }).await
+            }
+            Some(_) | None => true,
+        }
+    }
+
+    async fn tell_abilities(&mut self, abilities: Abilities) -> bool {
+        self.abilities = Some(abilities);
         self.inputs.send(Input::Fact(Event::UpsProbed(abilities))).await.is_ok()
     }
 }

@@ -100,10 +100,7 @@ impl Place {
         let mut tasks = JoinSet::new();
         let listener = self.listener;
         tasks.spawn(async move {
-            peers
-                .run_on(server::Door::Open(listener), CancellationToken::new())
-                .await
-                .unwrap();
+            peers.run_on(server::Door::Open(listener), CancellationToken::new()).await.unwrap();
         });
         Agent { address, events, state, status, counters, _tasks: tasks }
     }
