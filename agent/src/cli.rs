@@ -132,6 +132,9 @@ fn end_with_parent(parent: i32) -> anyhow::Result<()> {
 
 /// Prints every mistake of a refused cluster file.
 fn report_findings(failed: &anyhow::Error) {
+    if let Some(ClusterFileError::Read { .. }) = failed.downcast_ref() {
+        complain("  name another with --cluster FILE or CURFEW_CLUSTER, or let this user read it");
+    }
     let Some(ClusterFileError::Refuse { findings, .. }) = failed.downcast_ref() else { return };
     for finding in findings {
         complain(format_args!("  {finding}"));

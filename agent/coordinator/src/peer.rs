@@ -41,6 +41,8 @@ pub(crate) struct Peer {
     is_lost_told: bool,
     /// What it said in this agent's run was heard at least once, by whomever.
     pub(crate) is_known: bool,
+    /// When another agent than the newest was last heard to speak as this host.
+    pub(crate) doubled_at: Option<Time>,
 }
 
 impl Peer {
@@ -58,7 +60,22 @@ impl Peer {
     }
 
     /// Takes a message of the host itself; returns whether it counts.
-    pub(crate) fn on_message(&mut self, now: Time, message: &StateMessage) -> bool {
+    ///
+    /// Two agents that speak as one host are a mistake of the operator: the newer boot counts, and
+    /// the other again as soon as that one has not been heard for `silence`, or a host that runs
+    /// would be taken for off.
+    pub(crate) fn on_message(
+        &mut self,
+        now: Time,
+        message: &StateMessage,
+        silence: Duration,
+    ) -> bool {
+        if self.retired.contains(&message.session.boot) {
+            self.doubled_at = Some(now);
+            if self.heard_at.is_none_or(|at| now.since(at) >= silence) {
+                self.retired.retain(|boot| *boot != message.session.boot);
+            }
+        }
         // Another may have repeated of this very message before it came.
         let is_repeated = self.session.as_ref() == Some(&message.session)
             && self.sequence == message.sequence

@@ -113,7 +113,7 @@ impl Tester {
                 NAME,
                 format!("upsd refuses {username} as a primary of {ups}"),
                 "compare the password file with upsd.users, where the user needs \
-                 `upsmon primary`, and reload upsd",
+                 `upsmon primary`, and reload upsd; it is tried again every 30 s",
             ),
             // An upsd or driver that is away has a check of its own.
             Err(failed) if failed.is_transient() => {

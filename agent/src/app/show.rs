@@ -122,11 +122,21 @@ fn refusals(outlets: &Outlets) -> Check {
         || refused.address.to_string(),
         |peer| format!("{peer} ({})", refused.address),
     );
-    Check::fail(
-        NAME,
-        format!("{who}: {}", refused.refusal),
-        "put that right on the host that is named; the log says more",
-    )
+    let reason = format!("{who}: {}", refused.refusal);
+    let is_of_cluster =
+        refused.peer.is_some()
+            || outlets.file.hosts.iter().any(|host| {
+                host.network.address == refused.address && host.name != outlets.me.name
+            });
+    if is_of_cluster {
+        Check::fail(NAME, reason, "put that right on the host that is named; the log says more")
+    } else {
+        Check::warn(
+            NAME,
+            reason,
+            "a stranger, or an operator without a certificate of this cluster",
+        )
+    }
 }
 
 fn restarts(outlets: &Outlets) -> Check {

@@ -16,7 +16,7 @@ pub(super) enum Pki {
         /// The directory to make.
         directory: PathBuf,
         /// The name of the cluster, as in the cluster file.
-        #[arg(long, default_value = "home")]
+        #[arg(long)]
         cluster: String,
     },
     /// Issue certificates, each into a directory of its own, ready to copy.

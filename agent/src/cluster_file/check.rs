@@ -38,8 +38,7 @@ fn unreadable(error: &ClusterFileError) -> Finding {
         severity: Severity::Error,
         place: None,
         message: format!("{error}{cause}"),
-        remedy: "name the file with --cluster FILE or CURFEW_CLUSTER, and let this user read it"
-            .to_owned(),
+        remedy: "name a file that this user can read: curfew check FILE".to_owned(),
     }
 }
 

@@ -23,14 +23,14 @@ pub(super) fn journal(snapshot: &Snapshot) -> Check {
         return Check::fail(
             JOURNAL,
             format!("the state is not durable ({failure}), a restart would lose it"),
-            "free or replace the disk of the state directory",
+            "let this user write in the state directory, or free or replace its disk",
         );
     }
     if let Some(failure) = &report.history_failure {
         return Check::warn(
             JOURNAL,
             format!("the history is not written ({failure})"),
-            "free or replace the disk of the state directory",
+            "let this user write in the state directory, or free or replace its disk",
         );
     }
     Check::pass(JOURNAL, "the state is durable")

@@ -87,14 +87,15 @@ impl Coordinator {
 
     fn on_message(&mut self, message: &StateMessage) {
         let host = &message.host;
+        let silence = self.cluster.settings.built_in.fresh;
         let Some(peer) = self.peers.get_mut(host) else { return };
         if message.is_drill {
             // A rehearsal is a sign of life of a host that is in no shutdown, and nothing else.
             let up = StateMessage { phase: Phase::Up, shutdown: None, ..message.clone() };
-            peer.on_message(self.now, &up);
+            peer.on_message(self.now, &up, silence);
             return;
         }
-        if !peer.on_message(self.now, message) {
+        if !peer.on_message(self.now, message, silence) {
             return;
         }
         for (other, heard) in &message.heard {

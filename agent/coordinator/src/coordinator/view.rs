@@ -26,7 +26,7 @@ impl Coordinator {
             ended: self.ended,
             hosts: self.host_statuses(),
             owed: self.owed.clone(),
-            warnings: self.warnings.clone(),
+            warnings: self.warnings.iter().cloned().chain(self.doubled()).collect(),
             journal_failure: self.journal_failure.clone(),
         }
     }
@@ -34,6 +34,19 @@ impl Coordinator {
     /// Returns the highest number that has ended.
     pub fn ended(&self) -> u64 {
         self.ended
+    }
+
+    /// Returns a warning for each host as which two agents speak.
+    fn doubled(&self) -> impl Iterator<Item = String> + '_ {
+        let limit = self.settings().built_in.blind_left;
+        let is_doubled =
+            move |peer: &Peer| peer.doubled_at.is_some_and(|at| self.now.since(at) < limit);
+        self.peers.iter().filter(move |(_, peer)| is_doubled(peer)).map(|(name, _)| {
+            format!(
+                "two agents speak as {name}: end the one that does not belong there, and give its \
+                 certificate back"
+            )
+        })
     }
 
     /// Returns the triggers that hold at this moment, whether or not long enough.

@@ -63,7 +63,7 @@ fn a_file_that_cannot_be_read_is_reported_with_the_way_to_name_it() {
         let sentence = format!("{path}: error: cannot read the cluster file {path}: ");
         assert!(outcome.report.starts_with(&sentence), "{}", outcome.report);
         assert!(outcome.report.contains(cause), "{}", outcome.report);
-        assert!(outcome.report.contains("; name the file with --cluster FILE"));
+        assert!(outcome.report.contains("; name a file that this user can read"));
         let error = ClusterFile::load(Path::new(path)).expect_err("there is none");
         assert!(matches!(error, ClusterFileError::Read { .. }), "{error:?}");
     }
