@@ -274,7 +274,8 @@ impl Value for OffProof {
 }
 
 impl Value for SystemWord {
-    const EXAMPLE: &'static str = "\"systemd\"";
+    // One that this version can stop.
+    const EXAMPLE: &'static str = "\"command\"";
 
     fn read(value: &DeValue<'_>) -> Result<Self, ValueError> {
         let words = [

@@ -35,6 +35,15 @@ pub enum OperatorError {
         /// What it said.
         status: Box<Status>,
     },
+    /// The agent closed the connection without a word.
+    #[error(
+        "the agent at {address} closed the connection: most likely it does not believe this \
+         operator's certificate (revoked, out of date, of another cluster); its log says why"
+    )]
+    Closed {
+        /// Where.
+        address: SocketAddr,
+    },
     /// The agent did not answer.
     #[error("the agent at {address} does not answer; ask for the status before you repeat it")]
     Deadline {
@@ -72,6 +81,9 @@ pub async fn command(
             // A certificate that was refused shows only when the connection is used.
             if let Some(source) = link.refusal() {
                 return Err(OperatorError::Link(LinkError::Refused { address, source }));
+            }
+            if status.code() == tonic::Code::Cancelled {
+                return Err(OperatorError::Closed { address });
             }
             Err(OperatorError::Refused { address, status: Box::new(status) })
         }
