@@ -12,6 +12,8 @@ use crate::{
     WakeTarget,
 };
 
+mod gate;
+
 /// A recovery that this host conducts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Conduct {
@@ -159,47 +161,6 @@ impl Coordinator {
         }
     }
 
-    /// Nothing is woken while on battery, nor before the mains have held; no reading is unknown,
-    /// not mains, and is waited for as long as for the charge.
-    fn may_wake(&mut self) -> bool {
-        let wait = self.settings().charge_wait;
-        let line = self.own_line();
-        self.note_dark(line);
-        match line {
-            Line::Mains => {
-                let is_stable = self.has_stable_mains();
-                if is_stable {
-                    self.pass(Gate::Mains, false);
-                }
-                is_stable
-            }
-            Line::Battery => false,
-            Line::Unknown => {
-                // Only battery starts the wait anew: a peer that reads mains takes nothing back.
-                let seen = self.outage.seen.filter(|seen| seen.line == Line::Battery);
-                let Some(conduct) = &self.conduct else { return false };
-                let since = seen.map_or(conduct.since, |it| it.at.max(conduct.since));
-                if self.now.since(since) < wait {
-                    return false;
-                }
-                self.pass(Gate::Mains, true);
-                true
-            }
-        }
-    }
-
-    /// A reading of battery takes the gates back, and all their limits count from its end.
-    fn note_dark(&mut self, line: Line) {
-        let now = self.now;
-        let Some(conduct) = self.conduct.as_mut() else { return };
-        if line == Line::Battery {
-            conduct.is_dark = true;
-            conduct.passed.clear();
-        } else if std::mem::take(&mut conduct.is_dark) {
-            conduct.since = now;
-        }
-    }
-
     /// What is interrupted by the battery gets its whole time anew. What is interrupted by a gap in
     /// the readings goes on from where it was, or a flaky cable would keep a limit from ever ending.
     fn interrupt_turns(&mut self) {
@@ -226,60 +187,6 @@ impl Coordinator {
         for waking in conduct.hosts.values_mut().filter(|waking| waking.outcome.is_none()) {
             waking.turn_at = waking.turn_at.map(|at| at + gap);
             waking.packets_since = waking.packets_since.map(|at| at + gap);
-        }
-    }
-
-    fn pass_gates(&mut self) -> bool {
-        let charge = self.passes_charge();
-        if let Some(by_limit) = charge {
-            self.pass(Gate::Charge, by_limit);
-        }
-        let exports = self.passes_exports();
-        if let Some(by_limit) = exports {
-            self.pass(Gate::Exports, by_limit);
-        }
-        charge.is_some() && exports.is_some()
-    }
-
-    /// Returns whether the charge gate is passed, and whether by its limit.
-    fn passes_charge(&mut self) -> Option<bool> {
-        let Some(conduct) = &self.conduct else { return None };
-        if conduct.passed.contains(&Gate::Charge) {
-            return Some(false);
-        }
-        let limit = conduct.since + self.settings().charge_wait;
-        if limit <= self.now {
-            return Some(true);
-        }
-        self.wake_at(limit);
-        let Some(charge) = self.gauge.charge() else {
-            // A variable that the UPS does not have is a passed gate; one that is not confirmed
-            // yet is waited for.
-            let raw = self.gauge.reading().and_then(|(reading, _)| reading.charge);
-            let is_absent = raw.is_none() && self.own_line() == Line::Mains;
-            return is_absent.then_some(true);
-        };
-        (charge > self.settings().charge_above).then_some(false)
-    }
-
-    fn passes_exports(&mut self) -> Option<bool> {
-        let serves =
-            self.cluster.host(&self.me).is_some_and(|me| matches!(me.ready, ReadyBy::Exports(_)));
-        if !serves || self.exports_answer == Some(true) {
-            return Some(false);
-        }
-        let limit = self.conduct.as_ref()?.since + self.settings().wake_timeout;
-        if limit <= self.now {
-            return Some(true);
-        }
-        self.wake_at(limit);
-        None
-    }
-
-    fn pass(&mut self, gate: Gate, by_limit: bool) {
-        let Some(conduct) = self.conduct.as_mut() else { return };
-        if conduct.passed.insert(gate) {
-            self.notes.push(Note::GatePassed { gate, by_limit });
         }
     }
 
