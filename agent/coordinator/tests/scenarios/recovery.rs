@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use curfew_coordinator::{Cluster, Gate, HostName, Note, PassReason, Phase, ReadyBy};
 
-use crate::world::World;
 use crate::world::reference::{K1, K2, NFS, cluster};
+use crate::world::{Fact, World};
 
 impl World {
     fn passed(&self, gate: Gate) -> Option<(u64, bool)> {
@@ -29,6 +29,16 @@ impl World {
         world.machine_mut(NFS).refuses_stop = true;
         world.turn();
         world
+    }
+
+    /// Nobody reads anything for 4 s of each of so many minutes.
+    fn flicker_readings(&mut self, minutes: u64) {
+        for _ in 0..minutes {
+            self.run(56);
+            self.let_all_see_upsd(false);
+            self.run(4);
+            self.let_all_see_upsd(true);
+        }
     }
 
     fn turn(&mut self) {
@@ -160,6 +170,91 @@ fn battery_in_the_middle_of_recovery_starts_the_gates_anew() {
     world.until("k8s-1 is passed by", 1200, |world| world.passed_by(K1).is_some());
     let at = world.passed_by(K1).map(|(at, _)| at);
     world.check(at >= Some(back + 660_000), "mains-stable and a whole wake-timeout later");
+}
+
+/// "Every gate has a limit": readings that drop keep none of them from ending.
+#[test]
+fn readings_that_drop_every_minute_keep_no_limit_from_ending() {
+    let mut world = World::reference();
+    world.machine_mut(K1).can_wake = false;
+    world.turn();
+    world.until("k8s-1 gets packets", 200, |world| !world.packets(K1).is_empty());
+    let first = world.now();
+    world.flicker_readings(12);
+    let at = world.passed_by(K1).map(|(at, _)| at);
+    world.check(at >= Some(first + 610_000), "k8s-1 gets its whole wake-timeout without the gaps");
+    world.check(at <= Some(first + 700_000), "and little more");
+    world.check(world.packets(K2).first().copied() >= at, "then k8s-2 is woken");
+    world.check(!world.packets(K2).is_empty() && world.phase(K2) == Some(Phase::Up), "and is up");
+}
+
+/// The same where they drop from the beginning, so that the mains are never seen to hold.
+#[test]
+fn mains_that_are_never_seen_to_hold_are_waited_for_no_longer_than_charge_wait() {
+    let mut cluster = cluster();
+    cluster.settings.charge_wait = Duration::from_mins(10);
+    let mut world = World::settled(cluster);
+    world.outage();
+    world.until("nfs holds", 300, |world| world.phase(NFS) == Some(Phase::Holding));
+    world.mains_return();
+    world.until("nfs is back", 200, |world| world.phase(NFS) == Some(Phase::Up));
+    let booted = world.now();
+    world.flicker_readings(14);
+    world.check(world.passed(Gate::Mains).is_some_and(|(_, by_limit)| by_limit), "and says so");
+    world.check(world.packets(K1).first() >= Some(&(booted + 600_000)), "after charge-wait");
+    world.check(world.is_whole(), "then all are woken");
+}
+
+/// Who has seen nothing for longer than the mains must hold must see them hold again.
+#[test]
+fn after_a_long_gap_in_the_readings_the_mains_must_be_seen_to_hold_again() {
+    let mut world = World::reference();
+    world.machine_mut(K1).can_wake = false;
+    world.turn();
+    world.until("k8s-1 gets packets", 200, |world| !world.packets(K1).is_empty());
+    world.run(10);
+    let before = world.packets(K1).len();
+    world.let_all_see_upsd(false);
+    world.run(90);
+    world.let_all_see_upsd(true);
+    world.run(58);
+    world.check(world.packets(K1).len() == before, "no packet before the mains held");
+    world.until("k8s-1 gets packets", 5, |world| world.packets(K1).len() > before);
+}
+
+/// "… after which it goes on and says so": once, however long nobody sees anything.
+#[test]
+fn a_conductor_that_loses_its_readings_for_good_says_once_that_it_goes_on() {
+    let mut cluster = cluster();
+    cluster.settings.charge_wait = Duration::from_mins(10);
+    let mut world = World::settled(cluster);
+    world.machine_mut(K1).can_wake = false;
+    world.turn();
+    world.until("k8s-1 gets packets", 200, |world| !world.packets(K1).is_empty());
+    world.let_all_see_upsd(false);
+    world.until("nfs has ended it", 1500, |world| world.status(NFS).ended == 1);
+    let said =
+        |fact: &Fact| *fact == Fact::Note(Note::GatePassed { gate: Gate::Mains, by_limit: true });
+    world.check(world.timeline.times(NFS, said).len() == 1, "said once");
+}
+
+/// "A reading of battery starts that anew", also among readings that drop.
+#[test]
+fn battery_among_readings_that_drop_gives_the_whole_time_anew() {
+    let mut world = World::reference();
+    world.machine_mut(K1).can_wake = false;
+    world.turn();
+    world.until("k8s-1 gets packets", 200, |world| !world.packets(K1).is_empty());
+    world.flicker_readings(5);
+    world.mains_fail();
+    world.run(10);
+    world.mains_return();
+    let back = world.now();
+    world.run(70);
+    world.flicker_readings(12);
+    let at = world.passed_by(K1).map(|(at, _)| at);
+    world.check(at >= Some(back + 660_000), "mains-stable and a whole wake-timeout later");
+    world.check(at <= Some(back + 760_000), "and little more");
 }
 
 /// "Magic packets every `wake-every`"; "`wake-timeout` for each host from the moment recovery turns

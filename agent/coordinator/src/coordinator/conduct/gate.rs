@@ -7,31 +7,42 @@ use crate::{Gate, Line, Note, ReadyBy};
 
 impl Coordinator {
     /// Nothing is woken while on battery, nor before the mains have held; no reading is unknown,
-    /// not mains, and is waited for as long as for the charge.
+    /// not mains, and is waited for as long as for the charge. A passed gate stays passed: readings
+    /// that drop every minute would never say that the mains hold.
     pub(super) fn may_wake(&mut self) -> bool {
-        let wait = self.settings().charge_wait;
         let line = self.own_line();
         self.note_dark(line);
-        match line {
-            Line::Mains => {
-                let is_stable = self.has_stable_mains();
-                if is_stable {
-                    self.pass(Gate::Mains, false);
-                }
-                is_stable
-            }
-            Line::Battery => false,
-            Line::Unknown => {
-                // Only battery starts the wait anew: a peer that reads mains takes nothing back.
-                let seen = self.outage.seen.filter(|seen| seen.line == Line::Battery);
-                let Some(conduct) = &self.conduct else { return false };
-                let since = seen.map_or(conduct.since, |it| it.at.max(conduct.since));
-                if self.now.since(since) < wait {
-                    return false;
-                }
-                self.pass(Gate::Mains, true);
-                true
-            }
+        if line == Line::Battery {
+            return false;
+        }
+        if line == Line::Unknown && self.has_waited_for_mains() {
+            self.pass(Gate::Mains, true);
+            return true;
+        }
+        self.note_gap();
+        if self.has_stable_mains() {
+            self.pass(Gate::Mains, false);
+        }
+        let has_passed = self.conduct.as_ref().is_some_and(|it| it.passed.contains(&Gate::Mains));
+        line == Line::Mains && has_passed
+    }
+
+    fn has_waited_for_mains(&self) -> bool {
+        // Only battery starts the wait anew: a peer that reads mains takes nothing back.
+        let seen = self.outage.seen.filter(|seen| seen.line == Line::Battery);
+        let Some(conduct) = &self.conduct else { return false };
+        let since = seen.map_or(conduct.since, |it| it.at.max(conduct.since));
+        self.now.since(since) >= self.settings().charge_wait
+    }
+
+    /// Who has not looked for as long as the mains must hold must see them hold again.
+    fn note_gap(&mut self) {
+        let limit = self.settings().mains_stable;
+        let gap = self.gauge.last_line_at().map(|at| self.now.since(at));
+        if gap.is_some_and(|gap| gap >= limit)
+            && let Some(conduct) = self.conduct.as_mut()
+        {
+            conduct.passed.remove(&Gate::Mains);
         }
     }
 

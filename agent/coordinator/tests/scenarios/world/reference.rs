@@ -184,6 +184,13 @@ impl World {
         self.unplugged.clear();
     }
 
+    /// Nobody gets an answer from `upsd`, or all do again.
+    pub(crate) fn let_all_see_upsd(&mut self, sees: bool) {
+        for host in ALL {
+            self.machine_mut(host).sees_upsd = sees;
+        }
+    }
+
     pub(crate) fn order_shutdown(&mut self, host: &str, then_wake: bool) {
         self.command(host, Command::Shutdown { operator: "anna".to_owned(), then_wake });
     }
