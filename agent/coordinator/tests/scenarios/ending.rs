@@ -202,3 +202,22 @@ fn a_host_behind_a_loose_cable_is_not_cut_before_the_latest_start() {
     let late = |note: &Note| matches!(note, Note::Began { why: BeginReason::LatestStart, .. });
     world.check(world.noted(NFS, late).is_some(), "nfs waits for its latest start");
 }
+
+/// A cut that cannot be called would leave the battery to end a server with everything mounted: the
+/// hold is "the owner's safe state".
+#[test]
+fn an_owner_whose_cut_fails_twice_holds_instead() {
+    let mut world = World::promised();
+    world.machine_mut(NFS).refuses_cut = true;
+    world.outage();
+    world.until("nfs holds", 300, |world| world.phase(NFS) == Some(Phase::Holding));
+    let cuts =
+        world.facts(NFS, |fact| matches!(fact, Fact::StopCalled(call) if call.end == End::Cut));
+    world.check(cuts.len() == 2, "after two tries");
+    let warned = |note: &Note| matches!(note, Note::Warned { text } if text.contains("holds"));
+    world.check(world.noted(NFS, warned).is_some(), "and says so");
+    world.check(world.ups.output, "nothing is cut");
+    world.run(20);
+    world.mains_return();
+    world.until("all is whole again", 900, World::is_whole);
+}

@@ -13,6 +13,7 @@
 mod cycle;
 mod declaring;
 mod ending;
+mod forced;
 mod numbers;
 mod owed;
 mod recovery;

@@ -91,6 +91,32 @@ fn a_plan_that_does_not_fit_is_compressed_and_the_owner_stays_for_the_others() {
     world.check(left.is_some_and(|left| (50_000..70_000).contains(&left)), "a minute is left");
 }
 
+/// The same where another host declared: whoever latches judges the fit by its own reckoning.
+#[test]
+fn an_owner_that_latches_from_another_judges_the_fit_itself() {
+    let mut world = World::reference();
+    for host in [K1, K2] {
+        world.machine_mut(host).stops_in = 9_000_000;
+    }
+    world.mains_fail();
+    world.run(10);
+    world.ups.low_below = u64::MAX;
+    let at = world.until("nfs latches", 15, |world| world.is_in_shutdown(NFS));
+    let from = |note: &Note| matches!(note, Note::Latched { from, .. } if from.as_str() == K1);
+    world.check(world.noted(NFS, from).is_some(), "from k8s-1, which saw `OB LB` first");
+    world.check(world.triggers(NFS).is_empty(), "nfs itself does not declare yet");
+    let synced = world.timeline.times(NFS, |fact| *fact == Fact::Synced);
+    world.check(synced.first().is_some_and(|synced| *synced <= at), "nfs syncs at once");
+    let left = world.status(NFS).shutdown.and_then(|open| open.time_left).expect("it knows one");
+    let left = u64::try_from(left.as_millis()).expect("two minutes");
+    world.until("nfs begins", 200, |world| world.began(NFS).is_some());
+    world.check(world.began_by(NFS, BeginReason::LatestStart).is_some(), "at its latest start");
+    // A third of some 115 s, which is less than its stop time and the margin.
+    let third = at + left * 2 / 3;
+    let differs = world.began(NFS).map(|began| began.abs_diff(third));
+    world.check(differs.is_some_and(|it| it < 2_000), "with a third of the time left");
+}
+
 /// "Without a time left (order) there is no latest start: a dependent that never gets released is
 /// reported and asked about, not overrun."
 #[test]
@@ -331,4 +357,20 @@ fn a_host_reckons_with_its_own_readings() {
     let truth = Duration::from_millis(world.ups.left);
     let differs = left.map(|left| left.abs_diff(truth));
     world.check(differs.is_some_and(|it| it < Duration::from_secs(10)), "by its own readings");
+}
+
+/// `halting` is said when the OS halts: a host whose stop is refused goes on running, whoever ends
+/// its agent.
+#[test]
+fn a_host_whose_stop_is_refused_never_says_halting() {
+    let mut world = World::reference();
+    world.machine_mut(K2).refuses_stop = true;
+    world.outage();
+    world.run(2);
+    world.tell(&K2.into(), curfew_coordinator::Event::HaltSeen);
+    world.check(world.phase(K2) == Some(Phase::Stopping), "it is still stopping");
+    world.run(20);
+    world.check(world.released(K1, K2, ReleaseProof::Halting).is_none(), "k8s-1 waits for it");
+    world.until("k8s-1 begins", 600, |world| world.began(K1).is_some());
+    world.check(world.began_by(K1, BeginReason::LatestStart).is_some(), "until its latest start");
 }

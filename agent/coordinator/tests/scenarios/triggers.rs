@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use curfew_coordinator::{Cause, Line, Note, Trigger};
+use curfew_coordinator::{Event, Line, Note, Trigger};
 
 use crate::world::World;
 use crate::world::reference::{ALL, K1, K2, NFS, cluster};
@@ -258,59 +258,6 @@ fn a_cluster_whose_plan_does_not_fit_waits_half_a_minute() {
     world.check((30_000..40_000).contains(&took), "after 30 s and the debounce");
 }
 
-/// "forced: `FSD` appears while the agent watches and no shutdown is open … on mains: order."
-#[test]
-fn fsd_that_appears_on_mains_is_an_order() {
-    let mut world = World::reference();
-    world.ups.is_forced = true;
-    world.until("all have latched", 20, |world| ALL.iter().all(|it| world.is_in_shutdown(it)));
-    let order = |note: &Note| {
-        matches!(note, Note::Declared { trigger: Trigger::Forced, cause: Cause::Order, .. })
-    };
-    world.check(ALL.iter().any(|host| world.noted(host, order).is_some()), "an order");
-}
-
-/// "… on battery: battery."
-#[test]
-fn fsd_that_appears_on_battery_is_the_batterys() {
-    let mut world = World::reference();
-    world.mains_fail();
-    world.run(10);
-    world.ups.is_forced = true;
-    world.until("it is declared", 20, |world| world.numbers().len() == 1);
-    let battery = |note: &Note| {
-        matches!(note, Note::Declared { trigger: Trigger::Forced, cause: Cause::Battery, .. })
-    };
-    world.check(ALL.iter().any(|host| world.noted(host, battery).is_some()), "the battery's");
-}
-
-/// "One that was there when the agent started, on mains, is a leftover latch: not acted on,
-/// alarmed": "FSD latch makes every booting client go down again".
-#[test]
-fn fsd_that_was_there_before_the_agent_is_alarmed_and_not_acted_on() {
-    let mut world = World::new(cluster(), 600);
-    world.ups.is_forced = true;
-    world.run(120);
-    world.check(world.numbers().is_empty(), "nothing is declared");
-    let warned = |note: &Note| matches!(note, Note::Warned { text } if text.contains("FSD"));
-    world.check(world.noted(NFS, warned).is_some(), "alarmed");
-}
-
-/// "… once per `upsd` process": what is over is not declared anew by a flag that stays.
-#[test]
-fn fsd_that_stays_declares_once() {
-    let mut world = World::reference();
-    world.mains_fail();
-    world.run(10);
-    world.ups.is_forced = true;
-    world.until("it is declared", 20, |world| world.numbers().len() == 1);
-    world.call_off(NFS);
-    world.mains_return();
-    world.until("all is whole again", 900, World::is_whole);
-    world.run(60);
-    world.check(world.numbers().len() == 1, "one number");
-}
-
 /// "After an operator's call-off no numeric trigger fires again in this outage with more than half
 /// the reserve left; `OB LB` does."
 #[test]
@@ -396,4 +343,63 @@ fn a_reading_that_was_received_is_used_and_not_passed_on() {
     world.mains_fail();
     world.run(95);
     world.check(world.numbers().is_empty(), "nor is it blind, since it hears of one");
+}
+
+/// Each trigger "must stand in every reading over `debounce`": a reading that comes late is none
+/// that says otherwise.
+#[test]
+fn low_battery_declares_though_upsd_answers_late_every_time() {
+    let mut world = World::reference();
+    world.let_all_see_upsd(false);
+    world.mains_fail();
+    world.ups.low_below = u64::MAX;
+    // Later than 3 s each answer leaves a gap, and earlier than 5 s nobody is blind.
+    for _ in 0..3 {
+        world.run_millis(3_500);
+        world.answer_all();
+    }
+    for host in ALL {
+        world.check(world.triggers(host) == [Trigger::LowBattery], "by low battery, and once");
+    }
+}
+
+/// "blind: … the last credible runtime-left counts down at double speed": a peer that knows none
+/// takes nobody's away.
+#[test]
+fn a_peer_that_knows_no_runtime_takes_away_none_that_is_known() {
+    let mut world = World::new(cluster(), 1_800);
+    world.run(40);
+    world.mains_fail();
+    world.run(20);
+    world.isolate(K1);
+    let since = world.now();
+    world.run(4);
+    world.check(world.status(K1).ups.line == Line::Unknown, "k8s-1 reads nothing");
+    let mut message = world.compose(K2);
+    let told = message.reading.as_mut().expect("k8s-2 reads");
+    told.runtime_left = None;
+    world.tell(&K1.into(), Event::PeerHeard(Box::new(message)));
+    world.until("k8s-1 declares", 900, |world| !world.triggers(K1).is_empty());
+    world.check(world.triggers(K1) == [Trigger::Blind], "blind");
+    // 1780 s were left, 499 s are needed: 640 s at double speed, and the debounce.
+    let took = world.now() - since;
+    world.check((630_000..660_000).contains(&took), "by the countdown");
+}
+
+/// "`CAL` … never trigger[s] by themselves": the driver may say `OB` before it says `OB CAL`.
+#[test]
+fn a_calibration_that_looked_like_battery_at_first_is_never_blind() {
+    let mut world = World::reference();
+    world.mains_fail();
+    let is_on_battery = |world: &World| {
+        let reads = |host: &&str| world.status(host).ups.line == Line::Battery;
+        ALL.iter().all(reads)
+    };
+    world.until("all have read battery", 10, is_on_battery);
+    world.ups.lie = Some(Box::new(|reading| {
+        reading.line = Line::Unknown;
+        reading.is_calibrating = true;
+    }));
+    world.run(400);
+    world.check(world.numbers().is_empty(), "nothing is declared");
 }

@@ -94,6 +94,14 @@ impl World {
         self.now - START
     }
 
+    /// Lets every agent get the reading of this moment.
+    pub(crate) fn answer_all(&mut self) {
+        let reading = self.ups.reading(self.now);
+        for name in self.names() {
+            self.tell(&name, Event::ReadingTaken(reading.clone()));
+        }
+    }
+
     pub(crate) fn names(&self) -> Vec<HostName> {
         self.machines.keys().cloned().collect()
     }
@@ -112,7 +120,12 @@ impl World {
 
     /// Runs for `seconds`.
     pub(crate) fn run(&mut self, seconds: u64) {
-        let end = self.now + seconds * 1000;
+        self.run_millis(seconds * 1000);
+    }
+
+    /// Runs for `millis`.
+    pub(crate) fn run_millis(&mut self, millis: u64) {
+        let end = self.now + millis;
         while self.next_at().is_some_and(|at| at <= end) {
             self.step();
         }

@@ -49,6 +49,8 @@ pub(crate) struct Machine {
     pub(crate) sees_upsd: bool,
     /// A stop call fails.
     pub(crate) refuses_stop: bool,
+    /// The same, if it is to cut.
+    pub(crate) refuses_cut: bool,
     /// The agent is killed after it saved that it is about to call, and before it calls.
     pub(crate) dies_before_call: bool,
     /// No agent starts with it.
@@ -83,6 +85,7 @@ impl Machine {
             can_wake: true,
             sees_upsd: true,
             refuses_stop: false,
+            refuses_cut: false,
             dies_before_call: false,
             has_no_agent: false,
             answers_arp_when_off: false,

@@ -88,7 +88,7 @@ impl World {
         let Call { end, cut_after, .. } = call;
         self.note(host, Fact::StopCalled(call));
         let machine = self.machine_mut(host.as_str());
-        if machine.refuses_stop {
+        if machine.refuses_stop || (machine.refuses_cut && end == End::Cut) {
             return self.change_after(host, ACCEPTS_AFTER, Change::Refuses);
         }
         let runs = machine.stopping.is_some();
