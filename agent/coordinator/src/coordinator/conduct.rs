@@ -162,7 +162,7 @@ impl Coordinator {
     }
 
     /// What is interrupted by the battery gets its whole time anew. What is interrupted by a gap in
-    /// the readings goes on from where it was, or a flaky cable would keep a limit from ever ending.
+    /// the readings goes on from where it was, or a flaky cable would keep a limit from ending.
     fn interrupt_turns(&mut self) {
         let now = self.now;
         let is_battery = self.own_line() == Line::Battery;
