@@ -111,7 +111,8 @@ pub(crate) const TRIGGER: Family = Family {
     name: "curfew_trigger",
     kind: Kind::Gauge,
     labels: &["trigger"],
-    help: "1 for each trigger that is a reason of the open shutdown, else 0.",
+    help: "1 for each trigger that holds on this host, or is a reason of the open shutdown, \
+           else 0.",
 };
 pub(crate) const SHUTDOWN: Family = Family {
     name: "curfew_shutdown",

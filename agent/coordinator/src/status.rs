@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Abilities, BootId, HostName, Line, Owed, Phase, Reason, Standing, StopTime};
+use crate::{Abilities, BootId, HostName, Line, Owed, Phase, Reason, Standing, StopTime, Trigger};
 
 /// The whole view of one host, at one moment.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -24,6 +24,8 @@ pub struct Status {
     pub ups: UpsStatus,
     /// The plan as of now: what an outage would take.
     pub plan: PlanStatus,
+    /// The triggers that hold at this moment, whether or not for long enough.
+    pub triggers: BTreeSet<Trigger>,
     /// The shutdown that has not ended.
     pub shutdown: Option<ShutdownStatus>,
     /// The highest number that has ended.

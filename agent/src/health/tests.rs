@@ -58,6 +58,7 @@ pub(crate) fn snapshot() -> Snapshot {
         hosts: names.iter().map(|name| (name.clone(), host(name))).collect(),
         owed: BTreeMap::new(),
         warnings: BTreeSet::new(),
+        triggers: BTreeSet::new(),
         journal_failure: None,
     };
     let variables = [

@@ -25,7 +25,7 @@ pub fn render(snapshot: &Snapshot, counters: &Counters) -> String {
     page.set(&BUILD_INFO, [env!("CARGO_PKG_VERSION")], 1.0);
     hosts(page, status);
     plan(page, status);
-    shutdown(page, status.shutdown.as_ref());
+    shutdown(page, status);
     health(page, snapshot);
     journal(page, snapshot);
     for (holder, expiry) in &snapshot.certificates {
@@ -85,11 +85,13 @@ fn plan(page: Recording<'_>, status: &Status) {
     }
 }
 
-fn shutdown(page: Recording<'_>, open: Option<&ShutdownStatus>) {
+fn shutdown(page: Recording<'_>, status: &Status) {
+    let open = status.shutdown.as_ref();
     for trigger in Trigger::ALL {
         let is_reason =
             |open: &ShutdownStatus| open.reasons.iter().any(|reason| reason.trigger == trigger);
-        page.set(&TRIGGER, [trigger.as_str()], one_if(open.is_some_and(is_reason)));
+        let holds = status.triggers.contains(&trigger) || open.is_some_and(is_reason);
+        page.set(&TRIGGER, [trigger.as_str()], one_if(holds));
     }
     if let Some(open) = open {
         let has = |cause| open.reasons.iter().any(|reason| reason.cause == cause);

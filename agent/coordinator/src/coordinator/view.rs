@@ -1,6 +1,6 @@
 //! The status for people and monitors.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Coordinator;
@@ -8,7 +8,7 @@ use crate::peer::Peer;
 use crate::time::millis;
 use crate::{
     HostName, HostStatus, Phase, PlanStatus, PlannedStop, Presence, ShutdownStatus, Status, Time,
-    Trigger, UpsStatus,
+    UpsStatus,
 };
 
 impl Coordinator {
@@ -22,6 +22,7 @@ impl Coordinator {
             is_conducting: self.conduct.is_some(),
             ups: self.ups_status(),
             plan: self.plan_status(),
+            triggers: self.triggers_standing().collect(),
             shutdown: self.shutdown_status(),
             ended: self.ended,
             hosts: self.host_statuses(),
@@ -47,11 +48,6 @@ impl Coordinator {
                  certificate back"
             )
         })
-    }
-
-    /// Returns the triggers that hold at this moment, whether or not long enough.
-    pub fn triggers(&self) -> BTreeSet<Trigger> {
-        self.triggers_standing().collect()
     }
 
     fn ups_status(&self) -> UpsStatus {
