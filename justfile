@@ -6,7 +6,7 @@ default:
 
 # A whole outage on loopback, without root or hardware.
 demo:
-    cargo run --release -- demo
+    cargo run -- demo
 
 # All tests, as root: the end-to-end stories make network namespaces.
 test *arguments:
