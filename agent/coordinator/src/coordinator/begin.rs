@@ -59,7 +59,10 @@ impl Coordinator {
         if is_paused {
             return;
         }
-        if let Some(why) = self.reason_to_begin() {
+        let must_look_first = self.must_look_first();
+        if let Some(why) = self.reason_to_begin()
+            && !must_look_first
+        {
             self.begin(why);
         }
     }
@@ -69,6 +72,20 @@ impl Coordinator {
     fn must_pause(&self) -> bool {
         let has_order = self.shutdown.as_ref().is_some_and(super::Shutdown::has_order);
         !has_order && self.line_gone_by() == Line::Mains
+    }
+
+    /// An agent that has just started has not read the UPS yet: the mains may be back since the
+    /// journal was written. It looks first, for as long as a host that booted does, but never
+    /// beyond the latest start.
+    fn must_look_first(&mut self) -> bool {
+        let has_order = self.shutdown.as_ref().is_some_and(super::Shutdown::has_order);
+        if has_order || self.line_gone_by() != Line::Unknown {
+            return false;
+        }
+        let until = self.started_at + self.settings().built_in.boot_grace;
+        let until = self.latest_start().map_or(until, |latest| latest.min(until));
+        self.wake_at(until);
+        self.now < until
     }
 
     fn reason_to_begin(&mut self) -> Option<BeginReason> {
