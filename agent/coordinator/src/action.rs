@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Cause, HostName, Note, ReadyBy, Saved, WakeTarget};
 
 /// An instruction to the agent. Its outcome, where it has one, comes back as an event.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Action {
     /// Send the state to all peers now.
     Tell,
@@ -42,7 +42,7 @@ pub enum End {
 }
 
 /// A call to one's own OS.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Call {
     /// The shutdown that it belongs to.
     pub number: u64,
@@ -60,7 +60,7 @@ pub struct Call {
 }
 
 /// The hosts that the agent looks at, once each beat.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Watch {
     /// Whether they are alive.
     pub alive: BTreeSet<HostName>,
@@ -72,7 +72,7 @@ pub struct Watch {
 ///
 /// The parts must be carried out in the order of the fields: what is saved must be durable before
 /// any action leaves, or the journal must have used up its time.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct Step {
     /// The durable state to replace the saved one, if it has changed.

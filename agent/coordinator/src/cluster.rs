@@ -11,7 +11,7 @@ use crate::HostName;
 ///
 /// Built and validated by the agent: names are unique, `needs` has no cycle and names known hosts,
 /// the owner is one of the hosts.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Cluster {
     /// The cluster's name.
     pub name: String,
@@ -38,7 +38,7 @@ impl Cluster {
 }
 
 /// One host of the cluster file.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Host {
     /// Its name.
     pub name: HostName,
@@ -79,7 +79,7 @@ pub struct WakeTarget {
 }
 
 /// The UPS that is acted on.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Ups {
     /// Its name in `upsd`.
     pub name: String,
@@ -90,7 +90,7 @@ pub struct Ups {
 }
 
 /// How a host is proven to be off.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum OffProof {
     /// By silence on the network.
     #[default]
@@ -100,7 +100,7 @@ pub enum OffProof {
 }
 
 /// Every limit of the coordinator: those of the cluster file, then the built-in ones.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Settings {
     /// Slack of the whole chain, in the trigger only.
     pub reserve: Duration,
@@ -133,7 +133,7 @@ pub struct Settings {
 }
 
 /// Limits that no cluster file sets, but for the time factor of a demo, which divides them.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct BuiltIn {
     /// Between two state messages, two polls of `upsd`, two looks at a silent host: 1 s.
     pub beat: Duration,

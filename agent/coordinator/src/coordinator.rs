@@ -46,7 +46,7 @@ use trigger::Triggers;
 const SETTLE_ROUNDS: usize = 4;
 
 /// One host's coordinator.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Coordinator {
     cluster: Cluster,
     me: HostName,
@@ -104,7 +104,7 @@ pub struct Coordinator {
 }
 
 /// What a coordinator starts from.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Start {
     /// The cluster file of this host.
     pub cluster: Cluster,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::{Abilities, Date, HostName, Reading, StateMessage};
 
 /// A fact from outside. What is not here cannot happen.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Event {
     /// Time has come to the deadline that was asked for, or passed at all.
     TimePassed,
@@ -87,7 +87,7 @@ pub struct Link {
 }
 
 /// An operator's command; the agent has checked the certificate.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Command {
     /// Shut the cluster down.
     Shutdown {

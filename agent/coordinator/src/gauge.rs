@@ -59,7 +59,7 @@ mod track;
 /// What this host makes of its own readings.
 ///
 /// Missed polls need no call: a reading only ages, and a gap is seen when the next one comes.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Gauge {
     /// The last one, whatever its line.
     reading: Option<(Reading, Time)>,
@@ -75,7 +75,7 @@ pub struct Gauge {
 /// What survives a restart in the same boot: the line, and on battery all numbers.
 ///
 /// On mains it is constant, so that a quiet night writes nothing.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct SavedGauge {
     known: Option<Known>,
     outage: Option<Outage>,
@@ -83,7 +83,7 @@ pub struct SavedGauge {
 }
 
 /// The last reading with a known line.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 struct Known {
     line: Line,
     is_low: bool,
@@ -91,14 +91,14 @@ struct Known {
 }
 
 /// The time on battery, as seen here.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 struct Outage {
     since: Time,
     low_since: Option<Time>,
 }
 
 /// The numbers, run down to the moment of the last known reading.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 struct Numbers {
     /// In milliseconds.
     runtime: Track,

@@ -3,7 +3,7 @@
 use crate::{BuiltIn, Link, OffProof, Time};
 
 /// What is known of the link to the peers.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct LinkWatch {
     carrier_since: Option<Time>,
     frame_at: Option<Time>,

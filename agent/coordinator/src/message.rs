@@ -11,7 +11,7 @@ use crate::{Date, HostName, Owed, PeerReading, Phase, Plan, Reason, Session, Sto
 ///
 /// All ages and times left are as of the moment of composing; [`StateMessage::aged`] brings them to
 /// the moment of sending. Receiving is idempotent.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct StateMessage {
     /// The sender.
     pub host: HostName,
@@ -50,7 +50,7 @@ pub struct StateMessage {
 }
 
 /// What a host last heard of another one, at first hand.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct HeardOf {
     /// The run of that agent.
     pub session: Session,
@@ -65,7 +65,7 @@ pub struct HeardOf {
 }
 
 /// The open shutdown, as a host tells it.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct ToldShutdown {
     /// Its number.
     pub number: u64,

@@ -1,13 +1,14 @@
 //! Who is who: hosts, boots and sessions.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a host, as in the cluster file and in its certificate.
+/// The name of a host, as in the cluster file and in its certificate. A clone shares the text.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
-pub struct HostName(String);
+pub struct HostName(Arc<str>);
 
 impl HostName {
     /// Returns the name as text.
@@ -16,7 +17,7 @@ impl HostName {
     }
 }
 
-impl<T: Into<String>> From<T> for HostName {
+impl<T: Into<Arc<str>>> From<T> for HostName {
     fn from(name: T) -> Self {
         Self(name.into())
     }
@@ -31,7 +32,7 @@ impl fmt::Display for HostName {
 /// The kernel's id of one boot of a machine: another boot has another id, without any order.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
-pub struct BootId(String);
+pub struct BootId(Arc<str>);
 
 impl BootId {
     /// Returns the id as text.
@@ -40,7 +41,7 @@ impl BootId {
     }
 }
 
-impl<T: Into<String>> From<T> for BootId {
+impl<T: Into<Arc<str>>> From<T> for BootId {
     fn from(id: T) -> Self {
         Self(id.into())
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Cause, End, HostName, Phase, Trigger};
 
 /// One thing that happened on this host or was seen by it.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum Note {
     /// The agent started and took up what the journal held.
@@ -153,7 +153,7 @@ pub enum Note {
 }
 
 /// Why a host begins.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BeginReason {
     /// Nobody depends on it.
@@ -167,7 +167,7 @@ pub enum BeginReason {
 }
 
 /// How a dependent was released.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleaseProof {
     /// It said `halting` and holds nothing.
@@ -179,7 +179,7 @@ pub enum ReleaseProof {
 }
 
 /// Why a shutdown turned.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TurnReason {
     /// Mains have held for `mains-stable`.
@@ -197,7 +197,7 @@ pub enum TurnReason {
 }
 
 /// The gates of a recovery.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Gate {
     /// Mains have held.
@@ -209,7 +209,7 @@ pub enum Gate {
 }
 
 /// Why recovery goes on without a host.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PassReason {
     /// It was not off in time.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{Line, Time};
 
 /// What was last seen of the line by anybody whose reading was fresh here.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Seen {
     /// Mains or battery, never unknown.
     pub(crate) line: Line,
@@ -16,7 +16,7 @@ pub(crate) struct Seen {
 }
 
 /// The view of the outage that no single reading gives.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Outage {
     /// The last fresh reading of its own or of a peer.
     pub(crate) seen: Option<Seen>,

@@ -12,7 +12,7 @@ use crate::{
 const RETIRED: usize = 16;
 
 /// Everything known of one other host.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Peer {
     /// The newest session, heard at first hand or repeated by another.
     pub(crate) session: Option<Session>,
@@ -304,7 +304,7 @@ impl Peer {
 }
 
 /// What the silence of a host has come to prove.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Conclusion {
     /// It is off; it took this long from `stopping` to its last sign, where both were seen.
     Off {

@@ -19,7 +19,7 @@ mod tests;
 /// A plan may come from a peer, so nothing is taken for granted: a need that names no host of the
 /// plan is no need, and of a cycle one edge is left out, the same one on every host. No method
 /// recurses.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Plan {
     /// The hash of the file that it was made from.
     pub file_hash: String,
@@ -30,7 +30,7 @@ pub struct Plan {
 }
 
 /// One host of a plan.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct PlannedHost {
     /// The hosts that it needs directly.
     pub needs: BTreeSet<HostName>,
@@ -45,7 +45,7 @@ pub struct PlannedHost {
 }
 
 /// What a shutdown takes besides the stops.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Overhead {
     /// Until every host knows of the declaration.
     pub lag: Duration,

@@ -20,7 +20,7 @@ pub enum Line {
 ///
 /// A missing variable is absent, never 0. Values that a UPS uses for "unknown" (−1, 65535, a
 /// runtime of 0) may be present: the gauge sorts them out.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Reading {
     /// Mains or battery.
     pub line: Line,
@@ -43,7 +43,7 @@ pub struct Reading {
 }
 
 /// A peer's reading, as told: aged from the moment when it came from `upsd`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct PeerReading {
     /// Mains or battery.
     pub line: Line,
@@ -58,7 +58,7 @@ pub struct PeerReading {
 }
 
 /// What the UPS can do, as probed by its owner.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Abilities {
     /// It offers `shutdown.return`, or `load.on.delay`.
     pub returns: bool,

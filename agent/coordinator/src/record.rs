@@ -10,7 +10,7 @@ use crate::{BootId, End, HostName, Owed, Phase, Plan, Reason, Session, Standing,
 /// Everything that survives a restart; replaced as a whole.
 ///
 /// Moments are of the boot clock of `session.boot` and mean nothing in another boot.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Saved {
     /// The run that wrote it.
     pub session: Session,
@@ -41,7 +41,7 @@ pub struct Saved {
 }
 
 /// A shutdown in the journal.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct SavedShutdown {
     /// Its number.
     pub number: u64,
@@ -66,7 +66,7 @@ pub struct SavedShutdown {
 }
 
 /// A host that was heard in `stopping` or later.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Leaving {
     /// The run of its agent.
     pub session: Session,
@@ -79,7 +79,7 @@ pub struct Leaving {
 }
 
 /// The stop that a host has begun: can never be undone but by a boot.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Begun {
     /// The shutdown.
     pub number: u64,

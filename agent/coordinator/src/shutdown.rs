@@ -15,7 +15,7 @@ use crate::{Cause, HostName, Plan, Reason, Standing, Time, ToldShutdown, Trigger
 ///                                             ▼                                          ▼
 ///                                          Recorded ─── heard turned ──▶ Returning     ended
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Shutdown {
     /// Its number.
     pub(crate) number: u64,

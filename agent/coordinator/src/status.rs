@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Abilities, BootId, HostName, Line, Owed, Phase, Reason, Standing, StopTime, Trigger};
 
 /// The whole view of one host, at one moment.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Status {
     /// The host that says it.
     pub host: HostName,
@@ -41,7 +41,7 @@ pub struct Status {
 }
 
 /// The UPS.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct UpsStatus {
     /// Its name.
     pub name: String,
@@ -69,7 +69,7 @@ pub struct UpsStatus {
 }
 
 /// What an outage would take.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct PlanStatus {
     /// The critical path.
     #[serde(rename = "time_needed_seconds", with = "crate::seconds")]
@@ -85,7 +85,7 @@ pub struct PlanStatus {
 }
 
 /// The stop time of a host that counts.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct PlannedStop {
     /// How long it takes.
     #[serde(rename = "takes_seconds", with = "crate::seconds")]
@@ -98,7 +98,7 @@ pub struct PlannedStop {
 }
 
 /// The shutdown that has not ended.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct ShutdownStatus {
     /// Its number.
     pub number: u64,
@@ -116,7 +116,7 @@ pub struct ShutdownStatus {
 }
 
 /// One host, as seen from here.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct HostStatus {
     /// Its last known phase; none if it was never heard.
     pub phase: Option<Phase>,
@@ -140,7 +140,7 @@ pub struct HostStatus {
 }
 
 /// Whether a host is there, as seen from here.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
     /// Not heard since this agent started, and nothing proven.

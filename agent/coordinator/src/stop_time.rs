@@ -24,7 +24,7 @@ pub struct StopTime {
 /// The last five stops of each host, the same on all hosts once they have told each other.
 ///
 /// A set: taking up what a peer tells is idempotent and knows no order.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(from = "Told", into = "Told")]
 pub struct StopHistory {
     /// No host has an empty entry.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The call to one's own OS, as far as no journal needs to know of it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Calling {
     /// The tries so far.
     attempt: u32,

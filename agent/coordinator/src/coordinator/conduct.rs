@@ -15,7 +15,7 @@ use crate::{
 mod gate;
 
 /// A recovery that this host conducts.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Conduct {
     /// When it began: the gates' limits count from here.
     pub(super) since: Time,
@@ -28,7 +28,7 @@ pub(super) struct Conduct {
 }
 
 /// Where the recovery of one host stands.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 struct Waking {
     /// When recovery turned to it.
     turn_at: Option<Time>,
@@ -41,7 +41,7 @@ struct Waking {
     outcome: Option<Outcome>,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Outcome {
     Ready,
     PassedBy,

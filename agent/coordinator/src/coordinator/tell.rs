@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The part of the state whose change is told at once.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Told {
     phase: Option<Phase>,
     number: Option<u64>,

@@ -7,7 +7,7 @@ use super::Coordinator;
 use crate::{Cause, Line, Reading, Standing, Time, Trigger};
 
 /// What the triggers remember between two looks.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Triggers {
     standing: BTreeMap<Trigger, Held>,
     /// Whether the last reading showed `FSD`, and over which connection; none before the first.
@@ -17,7 +17,7 @@ pub(super) struct Triggers {
 }
 
 /// A trigger that holds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 struct Held {
     since: Time,
     /// The end of the battery that was assumed when it first held: from then on it counts down.

@@ -24,7 +24,7 @@ use crate::Time;
 use crate::time::millis;
 
 /// The fall of the charge in this outage, at this load.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub(super) struct Estimate {
     /// The charge from which the next step leads down.
     current: Option<u64>,
@@ -35,7 +35,7 @@ pub(super) struct Estimate {
 }
 
 /// Where the line begins.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 struct Base {
     charge: u64,
     at: Time,
@@ -43,7 +43,7 @@ struct Base {
 }
 
 /// What the line says: at 0 % this many milliseconds after its last step.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 struct Ends {
     step_at: Time,
     after: u64,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Time;
 
 /// What one driver update said.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub(super) struct Update {
     /// The number as it came.
     pub(super) value: u64,
@@ -18,7 +18,7 @@ pub(super) struct Update {
 }
 
 /// A number over time. What makes it count stands in the parent's documentation.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub(super) struct Track {
     counting: Option<Update>,
     latest: Option<Update>,
