@@ -65,7 +65,7 @@ pub enum PeerEvent {
     /// A peer was heard for the first time over an authenticated connection.
     SessionOpened(HostName),
     /// A peer's state arrived; its certificate is that of the host in it.
-    Heard(Box<StateMessage>),
+    Heard(Arc<StateMessage>),
     /// All connections with a peer ended, or it was silent on them.
     SessionClosed(HostName),
     /// Somebody was refused, or refused us.

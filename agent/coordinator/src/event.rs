@@ -1,6 +1,7 @@
 //! Everything that the coordinator can learn: facts, in the past tense.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{Abilities, Date, HostName, Reading, StateMessage};
@@ -18,8 +19,8 @@ pub enum Event {
     ReadingMissed(String),
     /// The owner has probed what the UPS can do.
     UpsProbed(Abilities),
-    /// A peer's state arrived over its authenticated session.
-    PeerHeard(Box<StateMessage>),
+    /// A peer's state arrived over its authenticated session. Kept as it is, and so shared.
+    PeerHeard(Arc<StateMessage>),
     /// The session with a peer ended.
     SessionClosed(HostName),
     /// One look at whether a watched host is alive is done.

@@ -1,6 +1,7 @@
 //! What is known of one other host, and what its silence proves.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::record::Leaving;
@@ -19,7 +20,7 @@ pub(crate) struct Peer {
     sequence: u64,
     retired: Vec<BootId>,
     /// The last message of its own that counted.
-    pub(crate) message: Option<StateMessage>,
+    pub(crate) message: Option<Arc<StateMessage>>,
     /// When that came.
     pub(crate) heard_at: Option<Time>,
     /// When it last gave a sign, as told by whomever.
@@ -67,7 +68,7 @@ impl Peer {
     pub(crate) fn on_message(
         &mut self,
         now: Time,
-        message: &StateMessage,
+        message: &Arc<StateMessage>,
         silence: Duration,
     ) -> bool {
         if self.retired.contains(&message.session.boot) {
@@ -90,7 +91,7 @@ impl Peer {
         self.closed_at = None;
         self.on_phase(now, message.phase);
         self.mounts.clone_from(&message.mounts);
-        self.message = Some(message.clone());
+        self.message = Some(Arc::clone(message));
         self.on_life(now);
         true
     }

@@ -1,6 +1,7 @@
 //! Two agents that speak as one host: an operator's mistake, from which the cluster recovers.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{
@@ -45,7 +46,7 @@ fn at(seconds: u64) -> Time {
 }
 
 fn tell(from: &mut Coordinator, to: &mut Coordinator, seconds: u64) {
-    let message = Box::new(from.message(at(seconds)));
+    let message = Arc::new(from.message(at(seconds)));
     let _step = to.handle(at(seconds), Event::PeerHeard(message));
 }
 

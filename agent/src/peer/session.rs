@@ -28,7 +28,7 @@ use crate::pki::Validity;
 #[derive(Debug)]
 pub(super) enum Fact {
     /// A peer told its state.
-    Heard { connection: Connection, message: Box<StateMessage>, validity: Validity },
+    Heard { connection: Connection, message: Arc<StateMessage>, validity: Validity },
     /// A peer acknowledged ours.
     Acked { connection: Connection, validity: Validity },
     /// A connection ended.

@@ -155,7 +155,7 @@ impl Agent {
     async fn heard(&mut self, pick: impl Fn(&StateMessage) -> bool) -> StateMessage {
         self.event(|event| {
             let PeerEvent::Heard(message) = event else { return None };
-            pick(&message).then_some(*message)
+            pick(&message).then(|| StateMessage::clone(&message))
         })
         .await
     }

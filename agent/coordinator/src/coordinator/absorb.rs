@@ -1,5 +1,7 @@
 //! Taking facts in: each event changes what is known, and decides nothing.
 
+use std::sync::Arc;
+
 use super::Coordinator;
 use crate::owed::{Debt, unite};
 use crate::{
@@ -85,14 +87,14 @@ impl Coordinator {
         self.outage.did_not_fit = left <= self.time_needed() + self.settings().reserve;
     }
 
-    fn on_message(&mut self, message: &StateMessage) {
+    fn on_message(&mut self, message: &Arc<StateMessage>) {
         let host = &message.host;
         let silence = self.cluster.settings.built_in.fresh;
         let Some(peer) = self.peers.get_mut(host) else { return };
         if message.is_drill {
             // A rehearsal is a sign of life of a host that is in no shutdown, and nothing else.
-            let up = StateMessage { phase: Phase::Up, shutdown: None, ..message.clone() };
-            peer.on_message(self.now, &up, silence);
+            let up = StateMessage { phase: Phase::Up, shutdown: None, ..(**message).clone() };
+            peer.on_message(self.now, &Arc::new(up), silence);
             return;
         }
         if !peer.on_message(self.now, message, silence) {

@@ -132,7 +132,7 @@ impl Coordinator {
 
     fn host_status(&self, name: &HostName, peer: &Peer) -> HostStatus {
         let settings = self.settings();
-        let message = peer.message.as_ref();
+        let message = peer.message.as_deref();
         let presence = if peer.is_connected(self.now, settings) {
             Presence::Connected
         } else if peer.off_since.is_some() {

@@ -207,7 +207,7 @@ fn the_state_of_a_drill_proves_nothing_and_declares_nothing() {
     message.is_drill = true;
     message.phase = Phase::Halting;
     message.mounts = Some([].into());
-    world.tell(&NFS.into(), curfew_coordinator::Event::PeerHeard(Box::new(message)));
+    world.tell(&NFS.into(), curfew_coordinator::Event::PeerHeard(message.into()));
     let phase = world.status(NFS).hosts.get(&K2.into()).and_then(|host| host.phase);
     world.check(phase == Some(Phase::Up), "it is up");
 }
@@ -240,7 +240,7 @@ fn a_host_whose_evidence_still_holds_declares_anew_above_what_has_ended() {
     let mut message = world.compose(K2);
     message.ended = 7;
     message.shutdown = None;
-    world.tell(&NFS.into(), curfew_coordinator::Event::PeerHeard(Box::new(message)));
+    world.tell(&NFS.into(), curfew_coordinator::Event::PeerHeard(message.into()));
     world.check(world.status(NFS).ended == 7, "taken over");
     world.until("nfs declares anew", 10, |world| world.numbers().contains(&8));
 }
@@ -334,7 +334,7 @@ fn a_higher_number_supersedes_a_lower_one() {
     if let Some(open) = &mut message.shutdown {
         open.number = 5;
     }
-    world.tell(&NFS.into(), curfew_coordinator::Event::PeerHeard(Box::new(message)));
+    world.tell(&NFS.into(), curfew_coordinator::Event::PeerHeard(message.into()));
     world.run(2);
     for host in [NFS, K1] {
         let open = world.status(host).shutdown.map(|open| open.number);

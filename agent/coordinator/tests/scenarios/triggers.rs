@@ -378,7 +378,7 @@ fn a_peer_that_knows_no_runtime_takes_away_none_that_is_known() {
     let mut message = world.compose(K2);
     let told = message.reading.as_mut().expect("k8s-2 reads");
     told.runtime_left = None;
-    world.tell(&K1.into(), Event::PeerHeard(Box::new(message)));
+    world.tell(&K1.into(), Event::PeerHeard(message.into()));
     world.until("k8s-1 declares", 900, |world| !world.triggers(K1).is_empty());
     world.check(world.triggers(K1) == [Trigger::Blind], "blind");
     // 1780 s were left, 499 s are needed: 640 s at double speed, and the debounce.

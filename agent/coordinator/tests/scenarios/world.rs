@@ -4,6 +4,7 @@
 //! event the world checks what must hold in every story, whatever it is about.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{
@@ -54,7 +55,7 @@ pub(crate) struct World {
 #[derive(Debug)]
 enum Happening {
     Beat { host: HostName, run: u64 },
-    Delivered { to: HostName, message: Box<StateMessage> },
+    Delivered { to: HostName, message: Arc<StateMessage> },
     Closed { to: HostName, of: HostName },
     Machine { host: HostName, boot: u32, what: power::Change },
 }
@@ -298,12 +299,12 @@ impl World {
     fn send(&mut self, from: &HostName) {
         let now = self.machine(from.as_str()).clock(self.now);
         let Some(agent) = &mut self.machine_mut(from.as_str()).agent else { return };
-        let message = agent.message(now).aged(Duration::from_millis(LATENCY));
+        let message = Arc::new(agent.message(now).aged(Duration::from_millis(LATENCY)));
         for to in self.names() {
             let is_cut = self.cut_sessions.contains(&(from.clone(), to.clone()));
             let runs = self.machine(to.as_str()).runs();
             if to != *from && runs && !is_cut && self.passes(from, &to) {
-                let message = Box::new(message.clone());
+                let message = Arc::clone(&message);
                 self.after(LATENCY, Happening::Delivered { to, message });
             }
         }

@@ -57,7 +57,7 @@ impl v1::peer_server::Peer for PeerService {
         let Caller { number, certificate, .. } = &*self.caller;
         let connection =
             Connection { peer: message.host.clone(), direction: Direction::In, number: *number };
-        let message = Box::new(message);
+        let message = Arc::new(message);
         let validity = certificate.validity;
         self.pass_on(Fact::Heard { connection, message, validity }).await?;
         Ok(Response::new(v1::TellReply { protocol: PROTOCOL }))

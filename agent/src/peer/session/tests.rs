@@ -30,8 +30,7 @@ impl Bench {
     }
 
     async fn heard(&self, number: u64, sequence: u64) {
-        let mut message = Box::new(full("nfs"));
-        message.sequence = sequence;
+        let message = Arc::new(StateMessage { sequence, ..full("nfs") });
         let connection = connection(Direction::In, number);
         let fact = Fact::Heard { connection, message, validity: VALIDITY };
         self.facts.send(fact).await.unwrap();
