@@ -32,6 +32,18 @@ impl Coordinator {
         }
     }
 
+    /// Returns whether nothing is left to do: no shutdown is open, nobody is conducted, and nobody
+    /// is owed.
+    pub fn is_at_rest(&self) -> bool {
+        let is_due = |entry: &crate::Owed| entry.debt == crate::owed::Debt::Due;
+        self.shutdown.is_none() && self.conduct.is_none() && !self.owed.values().any(is_due)
+    }
+
+    /// Returns the number of the open shutdown and where it stands, if one is open.
+    pub fn open(&self) -> Option<(u64, crate::Standing)> {
+        self.shutdown.as_ref().map(|open| (open.number, open.standing))
+    }
+
     /// Returns the highest number that has ended.
     pub fn ended(&self) -> u64 {
         self.ended

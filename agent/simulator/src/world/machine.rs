@@ -1,0 +1,187 @@
+//! A machine: its power, its boots, its agent and the journal that survives both.
+
+use std::collections::BTreeSet;
+
+use curfew_coordinator::{
+    BootId, Coordinator, End, Host, HostName, ReadyBy, Saved, Session, Time, Watch,
+};
+
+use crate::story::{HostTruth, KillPoint};
+
+/// Whether a machine runs.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Power {
+    /// It draws nothing.
+    Off,
+    /// It has power and no kernel yet.
+    Booting,
+    /// Its kernel runs.
+    Running,
+}
+
+/// A stop that runs.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Stop {
+    /// How it ends.
+    pub end: End,
+    /// When the OS took the call.
+    pub began_at: u64,
+    /// With a cut: the earliest moment for it.
+    pub(super) cut_at: u64,
+    /// The late hook runs: nothing is mounted read-write any more.
+    pub is_at_hook: bool,
+    /// How often the hook has commanded the cut.
+    pub(super) commands: u32,
+}
+
+/// One machine.
+#[expect(clippy::struct_excessive_bools, reason = "each is a truth of its own")]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Machine {
+    /// Its name.
+    pub name: HostName,
+    /// The truth about it, as it is now.
+    pub truth: HostTruth,
+    /// Whether the UPS feeds it.
+    pub is_fed: bool,
+    /// Whether it serves files.
+    pub is_server: bool,
+    /// The hosts that it needs.
+    pub needs: BTreeSet<HostName>,
+    /// Whether it runs.
+    pub power: Power,
+    /// Counts the boots.
+    pub boots: u32,
+    pub(super) boot: BootId,
+    pub(super) booted_at: u64,
+    pub(super) agent: Option<Coordinator>,
+    /// Counts the runs of the agent.
+    pub(super) runs: u64,
+    pub(super) watch: Watch,
+    pub(super) journal: Option<Saved>,
+    /// What the disk did not take.
+    pub(super) pending: Option<Box<Saved>>,
+    pub(super) is_journal_lost: bool,
+    pub(super) disk_fails: bool,
+    pub(super) kill: Option<(KillPoint, Option<u64>)>,
+    /// The stop that runs in this boot.
+    pub stop: Option<Stop>,
+    /// The hold is entered.
+    pub is_held: bool,
+    pub(super) held_at: u64,
+    /// The workloads are gone.
+    pub has_halted: bool,
+    /// The servers of which it has mounts.
+    pub mounts: BTreeSet<HostName>,
+    pub(super) stop_never_ends: bool,
+    pub(super) refuses_stop: bool,
+    /// It cannot start any more.
+    pub is_broken: bool,
+    pub(super) is_unplugged: bool,
+    /// What it told last of its exports.
+    pub(super) told_exports: Option<bool>,
+    /// What it adds to the date of the world.
+    pub(super) clock_skew: i64,
+    /// It tells a drill until then, since then.
+    pub(super) rehearses: Option<(u64, u64)>,
+    pub(super) upsd_gone_until: u64,
+}
+
+impl Machine {
+    /// Makes a machine that has been running since `booted_at`.
+    pub(super) fn new(host: &Host, truth: HostTruth, booted_at: u64) -> Self {
+        let is_off = truth.is_off;
+        Self {
+            name: host.name.clone(),
+            truth,
+            is_fed: host.is_fed,
+            is_server: matches!(host.ready, ReadyBy::Exports(_)),
+            needs: host.needs.clone(),
+            power: if is_off { Power::Off } else { Power::Running },
+            boots: 1,
+            boot: BootId::from(format!("{}-1", host.name)),
+            booted_at,
+            agent: None,
+            runs: 0,
+            watch: Watch::default(),
+            journal: None,
+            pending: None,
+            is_journal_lost: false,
+            disk_fails: false,
+            kill: None,
+            stop: None,
+            is_held: false,
+            held_at: 0,
+            has_halted: false,
+            mounts: BTreeSet::new(),
+            stop_never_ends: false,
+            refuses_stop: false,
+            is_broken: false,
+            is_unplugged: false,
+            told_exports: None,
+            clock_skew: 0,
+            rehearses: None,
+            upsd_gone_until: 0,
+        }
+    }
+
+    /// Returns whether its kernel runs.
+    pub fn runs(&self) -> bool {
+        self.power == Power::Running
+    }
+
+    /// Returns whether it still has something to lose: workloads, or files open for writing.
+    pub fn is_alive(&self) -> bool {
+        self.runs() && !self.is_held && self.stop.is_none_or(|stop| !stop.is_at_hook)
+    }
+
+    /// Returns what it draws, in watts.
+    pub(super) fn watts(&self) -> u64 {
+        if self.power == Power::Off { 0 } else { self.truth.watts }
+    }
+
+    /// Returns whether its services answer.
+    pub(super) fn serves(&self, now: u64) -> bool {
+        self.runs() && self.stop.is_none() && now >= self.booted_at + self.truth.serves_in
+    }
+
+    /// Returns whether its files can still be reached: until its own stop has come to them.
+    pub(super) fn serves_files(&self, now: u64) -> bool {
+        match self.stop {
+            None => self.serves(now),
+            Some(stop) => self.runs() && stop.end != End::Hold && !self.has_halted,
+        }
+    }
+
+    /// Returns whether `upsd` runs on it, if it is the owner: the hold keeps it.
+    pub(super) fn runs_upsd(&self) -> bool {
+        self.runs() && (self.stop.is_none_or(|it| it.end == End::Hold) || !self.has_halted)
+    }
+
+    pub(super) fn session(&self) -> Session {
+        Session { boot: self.boot.clone(), start: self.runs }
+    }
+
+    /// Returns the boot clock.
+    pub(super) fn clock(&self, now: u64) -> Time {
+        Time::from_millis(now - self.booted_at)
+    }
+
+    /// Returns when its agent wants to run, by the clock of the world.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        Some(self.booted_at + self.agent.as_ref()?.next_deadline()?.as_millis())
+    }
+
+    /// Takes the power away.
+    pub(super) fn go_off(&mut self) {
+        self.power = Power::Off;
+        self.agent = None;
+        self.stop = None;
+        self.is_held = false;
+        self.has_halted = false;
+        self.mounts.clear();
+        self.kill = None;
+        self.pending = None;
+        self.rehearses = None;
+    }
+}
