@@ -18,4 +18,4 @@ pub use invariant::{Invariant, Judge, Violation};
 pub use play::play_with;
 pub use play::{Outcome, play};
 pub use story::{Change, Dated, HostTruth, KillPoint, NetworkTruth, Story, UpsTruth};
-pub use world::{Machine, Power, Traffic, UpsWorld, World};
+pub use world::{Machine, Power, Stop, Traffic, UpsWorld, World};

@@ -23,7 +23,7 @@ mod stranger;
 mod ups;
 mod weather;
 
-pub use machine::{Machine, Power};
+pub use machine::{Machine, Power, Stop};
 use network::Network;
 use power::{Moment, Output};
 use stranger::Stranger;
