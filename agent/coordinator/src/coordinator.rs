@@ -142,33 +142,35 @@ impl Coordinator {
     /// Runs all rules until none has anything to do.
     fn settle(&mut self) {
         self.deadline = Some(self.now + self.settings().built_in.beat);
+        let mut news = self.news_since(&self.told);
         for _ in 0..SETTLE_ROUNDS {
-            let before = self.told_now();
             self.conclude();
             self.judge_triggers();
             self.consider_turn();
             self.consider_begin();
             self.strike_owed();
             self.conduct();
-            if self.told_now() == before {
+            let news_of_round = self.news_since(news.as_ref().unwrap_or(&self.told));
+            if news_of_round.is_none() {
                 break;
             }
+            news = news_of_round;
         }
         self.choose_watch();
     }
 
     /// Draws conclusions from the silence of others.
     fn conclude(&mut self) {
-        let settings = self.cluster.settings.clone();
+        let settings = &self.cluster.settings;
         let mut off = Vec::new();
         for (name, peer) in &mut self.peers {
             let stop_time = stop_time_of(self.shutdown.as_ref(), &self.plan_now, name);
-            match peer.settle(self.now, stop_time, &settings) {
+            match peer.settle(self.now, stop_time, settings) {
                 Some(Conclusion::Off { took }) => off.push((name.clone(), took)),
                 Some(Conclusion::Lost) => self.notes.push(Note::Lost { host: name.clone() }),
                 None => {}
             }
-            if let Some(at) = peer.next_look(stop_time, &settings).filter(|at| *at > self.now) {
+            if let Some(at) = peer.next_look(stop_time, settings).filter(|at| *at > self.now) {
                 self.deadline = self.deadline.map(|deadline| deadline.min(at));
             }
         }

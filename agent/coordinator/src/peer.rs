@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::record::Leaving;
+use crate::record::{Leaving, LeavingRef};
 use crate::{
     Answer, BootId, HeardOf, HostName, OffProof, Phase, Session, Settings, StateMessage, Time,
 };
@@ -234,14 +234,10 @@ impl Peer {
     }
 
     /// Returns what the journal should hold of the host while it is leaving.
-    pub(crate) fn leaving(&self) -> Option<Leaving> {
+    pub(crate) fn leaving(&self) -> Option<LeavingRef<'_>> {
         let phase = self.phase.filter(|phase| phase.has_begun())?;
-        Some(Leaving {
-            session: self.session.clone()?,
-            phase,
-            mounts: self.mounts.clone(),
-            since: self.leaving_since?,
-        })
+        let (session, mounts) = (self.session.as_ref()?, self.mounts.as_ref());
+        Some(LeavingRef { session, phase, mounts, since: self.leaving_since? })
     }
 
     /// Returns what this host repeats of the other, from what it heard itself.

@@ -78,6 +78,29 @@ pub struct Leaving {
     pub since: Time,
 }
 
+/// The same as it is known at this moment, to be compared without a copy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct LeavingRef<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) phase: Phase,
+    pub(crate) mounts: Option<&'a BTreeSet<HostName>>,
+    pub(crate) since: Time,
+}
+
+impl<'a> From<&'a Leaving> for LeavingRef<'a> {
+    fn from(leaving: &'a Leaving) -> Self {
+        let Leaving { session, phase, mounts, since } = leaving;
+        Self { session, phase: *phase, mounts: mounts.as_ref(), since: *since }
+    }
+}
+
+impl From<LeavingRef<'_>> for Leaving {
+    fn from(leaving: LeavingRef<'_>) -> Self {
+        let LeavingRef { session, phase, mounts, since } = leaving;
+        Self { session: session.clone(), phase, mounts: mounts.cloned(), since }
+    }
+}
+
 /// The stop that a host has begun: can never be undone but by a boot.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Begun {

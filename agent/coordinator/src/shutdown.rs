@@ -90,7 +90,6 @@ impl Shutdown {
 
     /// Returns what the journal holds of it.
     pub(crate) fn saved(&self) -> SavedShutdown {
-        let carried = self.carried_ends.values().copied().min();
         SavedShutdown {
             number: self.number,
             standing: self.standing,
@@ -98,12 +97,43 @@ impl Shutdown {
             plan: self.plan.clone(),
             planner: self.planner.clone(),
             participants: self.participants.clone(),
-            // Carried ends shift by milliseconds with each message: the first one is kept.
-            end: self.assumed_end.or(self.told_end).or(carried),
+            end: self.saved_end(),
             latched_at: self.latched_at,
             left_at_latch: self.left_at_latch,
             is_compressed: self.is_compressed,
         }
+    }
+
+    /// Returns whether the journal holds just that.
+    pub(crate) fn is_saved_as(&self, saved: &SavedShutdown) -> bool {
+        let SavedShutdown {
+            number,
+            standing,
+            reasons,
+            plan,
+            planner,
+            participants,
+            end,
+            latched_at,
+            left_at_latch,
+            is_compressed,
+        } = saved;
+        *number == self.number
+            && *standing == self.standing
+            && *reasons == self.reasons
+            && *plan == self.plan
+            && *planner == self.planner
+            && *participants == self.participants
+            && *end == self.saved_end()
+            && *latched_at == self.latched_at
+            && *left_at_latch == self.left_at_latch
+            && *is_compressed == self.is_compressed
+    }
+
+    fn saved_end(&self) -> Option<Time> {
+        // Carried ends shift by milliseconds with each message: the first one is kept.
+        let carried = || self.carried_ends.values().copied().min();
+        self.assumed_end.or(self.told_end).or_else(carried)
     }
 
     /// Unites the account that a peer told of the same number with this one: reasons,

@@ -27,8 +27,8 @@ pub struct StopTime {
 #[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(from = "Told", into = "Told")]
 pub struct StopHistory {
-    /// No host has an empty entry.
-    hosts: BTreeMap<HostName, BTreeSet<StopTime>>,
+    /// No host has an empty entry; each has its stops in order, every one once.
+    hosts: Told,
 }
 
 /// The form in which it is told and journalled: each host's stops, the oldest first.
@@ -54,20 +54,20 @@ impl StopHistory {
         let mut is_news = false;
         for (host, stops) in told.iter().filter(|(_, stops)| !stops.is_empty()) {
             let kept = self.hosts.entry(host.clone()).or_default();
-            let before = kept.clone();
-            kept.extend(stops);
-            while kept.len() > KEPT {
-                kept.pop_first();
+            if kept == stops {
+                continue;
             }
-            is_news |= *kept != before;
+            let all: BTreeSet<StopTime> = kept.iter().chain(stops).copied().collect();
+            let last: Vec<_> = all.iter().skip(all.len().saturating_sub(KEPT)).copied().collect();
+            is_news |= *kept != last;
+            *kept = last;
         }
         is_news
     }
 
     /// Returns all of it, to be told and journalled.
-    pub fn told(&self) -> Told {
-        let stops = |kept: &BTreeSet<StopTime>| kept.iter().copied().collect();
-        self.hosts.iter().map(|(host, kept)| (host.clone(), stops(kept))).collect()
+    pub fn told(&self) -> &Told {
+        &self.hosts
     }
 
     /// Returns the stop times that count: the largest of each host's, at most twice its
@@ -95,6 +95,6 @@ impl From<Told> for StopHistory {
 
 impl From<StopHistory> for Told {
     fn from(history: StopHistory) -> Self {
-        history.told()
+        history.hosts
     }
 }

@@ -59,13 +59,13 @@ impl Coordinator {
         self.missed = None;
         let before = self.gauge.last_line();
         let needed = self.time_needed();
-        let limits = self.settings().built_in.clone();
-        self.gauge.on_reading(self.now, reading, needed, &limits);
-        let line = self.gauge.line(self.now, &limits);
+        let limits = &self.cluster.settings.built_in;
+        self.gauge.on_reading(self.now, reading, needed, limits);
+        let line = self.gauge.line(self.now, limits);
         if line != Line::Unknown {
             self.outage.on_line(self.now, line, self.gauge.runtime_left(self.now));
         }
-        if self.gauge.is_low(self.now, &limits) {
+        if self.gauge.is_low(self.now, limits) {
             self.outage.on_low(self.now);
         }
         match (before, line) {

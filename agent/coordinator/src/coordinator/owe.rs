@@ -24,17 +24,16 @@ impl Coordinator {
     /// Owes, once after the start, the hosts that were up when this agent was last heard of and are
     /// not there now: it may have slept through an outage of which nobody is left to tell.
     fn call_the_roll(&mut self) {
-        let settings = self.settings();
-        let grace = settings.built_in.boot_grace;
+        let grace = self.settings().built_in.boot_grace;
         let at = self.started_at + grace;
         if self.is_roll_called || self.now < at {
             self.wake_at(at);
             return;
         }
         self.is_roll_called = true;
-        let settings = self.cluster.settings.clone();
+        let settings = self.settings();
         let is_missing = |host: &HostName| {
-            self.peers.get(host).is_some_and(|peer| peer.is_quiet_for(self.now, grace, &settings))
+            self.peers.get(host).is_some_and(|peer| peer.is_quiet_for(self.now, grace, settings))
         };
         let missing: Vec<_> =
             self.up.clone().into_iter().filter(|(it, _)| is_missing(it)).collect();
@@ -54,11 +53,10 @@ impl Coordinator {
         if self.up.is_empty() || self.shutdown.is_some() || !self.has_stable_mains() {
             return;
         }
-        let settings = self.cluster.settings.clone();
-        let (now, peers) = (self.now, &self.peers);
+        let (now, peers, settings) = (self.now, &self.peers, &self.cluster.settings);
         self.up.retain(|host, _| {
             let peer = peers.get(host).filter(|peer| peer.heard_at.is_some());
-            peer.is_none_or(|peer| !peer.is_quiet_for(now, span, &settings))
+            peer.is_none_or(|peer| !peer.is_quiet_for(now, span, settings))
         });
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Coordinator;
+use crate::record::LeavingRef;
 use crate::{
     Action, HeardOf, HostName, Line, OffProof, Owed, PeerReading, Phase, Reason, Saved, Standing,
     StateMessage, Step, ToldShutdown, Watch,
@@ -45,7 +46,7 @@ impl Coordinator {
             owed: self.owed.clone(),
             heard: self.told_heard(),
             mounts: self.mounts.clone(),
-            stop_times: self.stop_history.told(),
+            stop_times: self.stop_history.told().clone(),
             date: self.date_now(),
         }
     }
@@ -96,7 +97,33 @@ impl Coordinator {
             .collect()
     }
 
-    pub(super) fn told_now(&self) -> Told {
+    /// Returns what is to be told at once if it is another than `told`. Most events change nothing
+    /// of it, and cost no copy.
+    pub(super) fn news_since(&self, told: &Told) -> Option<Told> {
+        (!self.is_told_by(told)).then(|| self.told_now())
+    }
+
+    fn is_told_by(&self, told: &Told) -> bool {
+        let Told { phase, number, standing, reasons, participants, ended, owed, mounts, line } =
+            told;
+        let is_open = match &self.shutdown {
+            None => number.is_none() && reasons.is_empty() && participants.is_empty(),
+            Some(open) => {
+                *number == Some(open.number)
+                    && *standing == Some(open.standing)
+                    && *reasons == open.reasons
+                    && *participants == open.participants
+            }
+        };
+        is_open
+            && *phase == Some(self.phase())
+            && *ended == self.ended
+            && *owed == self.owed
+            && *mounts == self.mounts
+            && *line == Some(self.own_line())
+    }
+
+    fn told_now(&self) -> Told {
         let open = self.shutdown.as_ref();
         Told {
             phase: Some(self.phase()),
@@ -119,31 +146,24 @@ impl Coordinator {
             || self.line_gone_by() == Line::Battery;
         // Where hosts share one machine, all their addresses answer for ever.
         let looks = is_busy && self.settings().off_proof == OffProof::Network;
-        let watch = Watch {
-            alive: if looks { self.peers.keys().cloned().collect() } else { BTreeSet::new() },
-            ready: self.asked_ready(),
-        };
-        if watch != self.watch {
-            self.watch = watch.clone();
-            self.actions.push(Action::Watch(watch));
+        let alive = self.peers.keys().filter(|_| looks);
+        let ready = self.asked_ready();
+        if self.watch.ready != ready || !self.watch.alive.iter().eq(alive.clone()) {
+            self.watch = Watch { alive: alive.cloned().collect(), ready };
+            self.actions.push(Action::Watch(self.watch.clone()));
         }
     }
 
     /// Closes the step: what must be durable, then what happened, then what to do.
     pub(super) fn take_step(&mut self) -> Step {
-        let saved = self.saved_now();
-        let must_save = saved != self.saved;
-        if must_save {
-            self.saved = saved.clone();
-        }
+        let saved = self.renew_saved().then(|| Box::new(self.saved.clone()));
         self.notes.extend(self.phase_notes());
-        let told = self.told_now();
-        if told != self.told {
-            self.told = told;
+        if let Some(news) = self.news_since(&self.told) {
+            self.told = news;
             self.actions.insert(0, Action::Tell);
         }
         Step {
-            saved: must_save.then(|| Box::new(saved)),
+            saved,
             notes: std::mem::take(&mut self.notes),
             actions: std::mem::take(&mut self.actions),
         }
@@ -155,11 +175,13 @@ impl Coordinator {
         is_change.then_some(crate::Note::PhaseChanged { phase })
     }
 
-    /// Returns the durable state of this moment. The numbers of the UPS change all the time and
-    /// are written at most every 10 s, and only on battery.
-    fn saved_now(&mut self) -> Saved {
-        let gauge = self.saved_gauge();
-        Saved {
+    /// Brings the durable state up to this moment, and returns whether that changed anything.
+    fn renew_saved(&mut self) -> bool {
+        let gauge = self.gauge_to_save();
+        if gauge.is_none() && self.is_saved() {
+            return false;
+        }
+        self.saved = Saved {
             session: self.session.clone(),
             ended: self.ended,
             highest: self.highest,
@@ -167,29 +189,63 @@ impl Coordinator {
             begun: self.begun.clone(),
             owed: self.owed.clone(),
             up: self.up.clone(),
-            leaving: self.saved_leaving(),
-            gauge,
+            leaving: self.leaving().map(|(name, host)| (name.clone(), host.into())).collect(),
+            gauge: gauge.unwrap_or_else(|| self.saved.gauge.clone()),
             is_called_off: self.outage.is_called_off,
             conducting_since: self.conduct.as_ref().map(|conduct| conduct.since),
-            stop_times: self.stop_history.told(),
-        }
+            stop_times: self.stop_history.told().clone(),
+        };
+        true
     }
 
-    fn saved_gauge(&mut self) -> crate::SavedGauge {
+    /// Returns whether all that is durable, but for the numbers of the UPS, stands as it was saved.
+    fn is_saved(&self) -> bool {
+        let Saved {
+            session,
+            ended,
+            highest,
+            shutdown,
+            begun,
+            owed,
+            up,
+            leaving,
+            gauge: _,
+            is_called_off,
+            conducting_since,
+            stop_times,
+        } = &self.saved;
+        let is_open = match (&self.shutdown, shutdown) {
+            (Some(open), Some(saved)) => open.is_saved_as(saved),
+            (open, saved) => open.is_none() && saved.is_none(),
+        };
+        is_open
+            && *session == self.session
+            && *ended == self.ended
+            && *highest == self.highest
+            && *begun == self.begun
+            && *owed == self.owed
+            && *up == self.up
+            && leaving.iter().map(|(name, host)| (name, host.into())).eq(self.leaving())
+            && *is_called_off == self.outage.is_called_off
+            && *conducting_since == self.conduct.as_ref().map(|conduct| conduct.since)
+            && stop_times == self.stop_history.told()
+    }
+
+    /// Returns the numbers of the UPS if they are to be saved anew. They change all the time and
+    /// are written at most every 10 s, and only on battery.
+    fn gauge_to_save(&mut self) -> Option<crate::SavedGauge> {
         let outage = (self.gauge.battery_since(), self.gauge.low_since());
         let every = self.settings().built_in.journal_every;
         let is_same = outage == self.gauge_saved.1;
         if is_same && outage.0.is_some() && self.now.since(self.gauge_saved.0) < every {
-            return self.saved.gauge.clone();
+            return None;
         }
         self.gauge_saved = (self.now, outage);
-        self.gauge.saved()
+        Some(self.gauge.saved()).filter(|gauge| *gauge != self.saved.gauge)
     }
 
-    fn saved_leaving(&self) -> BTreeMap<HostName, crate::Leaving> {
-        if self.shutdown.is_none() {
-            return BTreeMap::new();
-        }
-        self.peers.iter().filter_map(|(name, peer)| Some((name.clone(), peer.leaving()?))).collect()
+    fn leaving(&self) -> impl Iterator<Item = (&HostName, LeavingRef<'_>)> {
+        let peers = self.shutdown.iter().flat_map(|_| &self.peers);
+        peers.filter_map(|(name, peer)| Some((name, peer.leaving()?)))
     }
 }

@@ -70,12 +70,12 @@ fn a_host_without_any_is_absent_and_so_is_a_stranger() {
 
 #[test]
 fn it_survives_the_journal_and_never_grows_there() {
-    let mut told = history(&[stop(1, 10), stop(2, 20)]).told();
+    let mut told = history(&[stop(1, 10), stop(2, 20)]).told().clone();
     let text = serde_json::to_string(&StopHistory::from(told.clone())).unwrap();
-    assert_eq!(serde_json::from_str::<StopHistory>(&text).unwrap().told(), told);
+    assert_eq!(*serde_json::from_str::<StopHistory>(&text).unwrap().told(), told);
     told.insert("nfs".into(), (0..9).map(|date| stop(date, 1)).collect());
     let text = serde_json::to_string(&told).unwrap();
-    let kept = serde_json::from_str::<StopHistory>(&text).unwrap().told();
+    let kept = serde_json::from_str::<StopHistory>(&text).unwrap().told().clone();
     assert_eq!(kept[&HostName::from("nfs")], (4..9).map(|date| stop(date, 1)).collect::<Vec<_>>());
 }
 
@@ -96,7 +96,7 @@ proptest! {
     #[test]
     fn merging_knows_no_order(a in any_told(), b in any_told(), c in any_told()) {
         prop_assert_eq!(merged(&[&a, &b]), merged(&[&b, &a]));
-        let b_and_c = merged(&[&b, &c]).told();
+        let b_and_c = merged(&[&b, &c]).told().clone();
         prop_assert_eq!(merged(&[&a, &b, &c]), merged(&[&a, &b_and_c]));
     }
 
