@@ -26,8 +26,9 @@ pub struct Violation {
     pub what: String,
 }
 
-/// Watches one world.
-#[derive(Clone, Debug)]
+/// Watches one world. What it remembers is hashed, so that two worlds that look alike are only
+/// taken for one where they are judged alike from here on.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Judge {
     seen: usize,
 }
@@ -43,6 +44,13 @@ impl Judge {
         let news = world.facts().get(self.seen..).unwrap_or_default();
         self.seen += news.len();
         Ok(())
+    }
+
+    /// Lets the world forget the facts that were looked at: nothing else but `seen` may rest on
+    /// how many there were.
+    pub fn forget(&mut self, world: &mut World) {
+        self.seen = 0;
+        world.clear_facts();
     }
 
     /// Looks at the world at the end.
