@@ -26,6 +26,9 @@ pub struct Story {
     pub ups: UpsTruth,
     /// The truth about the network.
     pub network: NetworkTruth,
+    /// What the agents have measured before the story begins: each host's stops, the oldest first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measured: BTreeMap<HostName, Vec<u64>>,
     /// What happens, in the order of time.
     pub changes: Vec<Dated>,
     /// When the weather ends: the mains return for good and everything works again, but for what

@@ -119,6 +119,12 @@ impl World {
             #[cfg(feature = "mistakes")]
             mistake: None,
         };
+        let stop_times = agent::measured(story);
+        if !stop_times.is_empty() {
+            for machine in &mut world.machines {
+                machine.remember(&stop_times);
+            }
+        }
         for dated in &story.changes {
             world.after(dated.at, Happening::Changed(dated.change.clone()));
         }

@@ -1,6 +1,6 @@
 //! Stories from a seed: clusters, machines and weather as they might be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use curfew_coordinator::{Cluster, Host, HostName, ReadyBy, Settings, Ups, WakeTarget};
@@ -30,6 +30,7 @@ impl Story {
             hosts,
             ups,
             network,
+            measured: BTreeMap::new(),
             changes: Vec::new(),
             heals_at: 0,
         };

@@ -1,22 +1,37 @@
 //! The agents: how they start and end, what they are told, and what they have done.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{
-    Action, Coordinator, Date, Event, Phase, Start, StateMessage, Step, ToldShutdown,
+    Action, Coordinator, Date, Event, HostName, Phase, Start, StateMessage, Step, StopTime,
+    ToldShutdown,
 };
 
 use super::{BEAT, Happening, Machine, World};
 use crate::Fact;
-use crate::story::KillPoint;
+use crate::story::{KillPoint, Story};
 
 /// Agents do not beat in step: each host's is this much later than that of the host before it.
 const OUT_OF_STEP: u64 = 277;
 /// The date of the world when the story begins, in seconds since 1970.
 const DATE: i64 = 1_800_000_000;
+/// In seconds.
+const ONE_DAY: u64 = 86_400;
+const ONE_YEAR: u64 = 365 * ONE_DAY;
 /// A rehearsal of a number that no outage will ever reach.
 const DRILL_NUMBER: u64 = 1_000_000;
+
+/// Returns the stops that the agents have measured before the story, one on each day.
+pub(super) fn measured(story: &Story) -> BTreeMap<HostName, Vec<StopTime>> {
+    let stop = |(day, took): (u64, &u64)| StopTime {
+        date: Date(DATE.unsigned_abs() - ONE_YEAR + day * ONE_DAY),
+        took: Duration::from_millis(*took),
+    };
+    let stops = |all: &Vec<u64>| (0..).zip(all).map(stop).collect();
+    story.measured.iter().map(|(host, all)| (host.clone(), stops(all))).collect()
+}
 
 impl World {
     /// Starts the agent of a machine that runs.

@@ -1,9 +1,10 @@
 //! A machine: its power, its boots, its agent and the journal that survives both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use curfew_coordinator::{
-    BootId, Coordinator, End, Host, HostName, ReadyBy, Saved, Session, Time, Watch,
+    BootId, Coordinator, End, Host, HostName, ReadyBy, Saved, SavedGauge, Session, StopTime, Time,
+    Watch,
 };
 
 use crate::story::{HostTruth, KillPoint};
@@ -123,6 +124,25 @@ impl Machine {
             rehearses: None,
             upsd_gone_until: 0,
         }
+    }
+
+    /// Gives it the journal of an agent that has measured stops in an earlier boot.
+    pub(super) fn remember(&mut self, stop_times: &BTreeMap<HostName, Vec<StopTime>>) {
+        let boot = BootId::from(format!("{}-0", self.name));
+        self.journal = Some(Saved {
+            session: Session { boot, start: 1 },
+            ended: 0,
+            highest: 0,
+            shutdown: None,
+            begun: None,
+            owed: BTreeMap::new(),
+            up: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            gauge: SavedGauge::default(),
+            is_called_off: false,
+            conducting_since: None,
+            stop_times: stop_times.clone(),
+        });
     }
 
     /// Returns whether its kernel runs.
