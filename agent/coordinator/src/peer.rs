@@ -35,6 +35,8 @@ pub(crate) struct Peer {
     pub(crate) closed_at: Option<Time>,
     /// Since when all looks at it found nothing while the link worked.
     silent_since: Option<Time>,
+    /// Since when all looks at it found ARP at the most while the link worked.
+    lifeless_since: Option<Time>,
     looked_at: Option<Time>,
     /// Proven off since.
     pub(crate) off_since: Option<Time>,
@@ -126,10 +128,15 @@ impl Peer {
     /// Takes one look at whether the host is alive.
     pub(crate) fn on_probed(&mut self, now: Time, answer: Answer, link_works: bool) {
         self.looked_at = Some(now);
+        if link_works && matches!(answer, Answer::ArpOnly | Answer::Silent) {
+            self.lifeless_since.get_or_insert(now);
+        } else {
+            self.lifeless_since = None;
+        }
         match answer {
             Answer::Alive => self.on_life(now),
             // A network card answers ARP for a machine that has halted.
-            Answer::ArpOnly if self.phase != Some(Phase::Halting) => self.on_life(now),
+            Answer::ArpOnly if self.phase != Some(Phase::Halting) => self.on_arp(),
             Answer::ArpOnly | Answer::Silent if link_works => {
                 self.silent_since.get_or_insert(now);
             }
@@ -169,8 +176,22 @@ impl Peer {
         }
     }
 
-    /// Returns whether nothing was heard of the host for `span`, by whatever way, though that may
-    /// prove nothing.
+    /// Returns whether the host has been silent for `span` but for ARP, which a network card may
+    /// answer for a machine that is off: that proves nothing to who waits for it, but somebody
+    /// may have to wake it.
+    pub(crate) fn is_lifeless_for(&self, now: Time, span: Duration, settings: &Settings) -> bool {
+        if self.is_silent_for(now, span, settings) {
+            return true;
+        }
+        let is_watched =
+            self.looked_at.is_some_and(|at| now.since(at) <= settings.built_in.frame_window);
+        is_watched
+            && self.is_quiet_for(now, span, settings)
+            && self.lifeless_since.is_some_and(|at| now.since(at) >= span)
+    }
+
+    /// Returns whether nothing was heard of the host for `span`, by whatever way but ARP, though
+    /// that may prove nothing.
     pub(crate) fn is_quiet_for(&self, now: Time, span: Duration, settings: &Settings) -> bool {
         self.quiet_since(now, settings).is_some_and(|since| now.since(since) >= span)
     }
@@ -230,7 +251,7 @@ impl Peer {
     pub(crate) fn is_lost(&self, now: Time, settings: &Settings) -> bool {
         self.is_known
             && !self.phase.is_some_and(Phase::has_begun)
-            && self.is_silent_for(now, settings.built_in.off_silence, settings)
+            && self.is_lifeless_for(now, settings.built_in.off_silence, settings)
     }
 
     /// Returns what the journal should hold of the host while it is leaving.
@@ -293,6 +314,12 @@ impl Peer {
 
     fn on_life(&mut self, now: Time) {
         self.known_at = self.known_at.max(Some(now));
+        self.lifeless_since = None;
+        self.on_arp();
+    }
+
+    /// Takes a sign that no silence can outweigh, though it may be of the network card alone.
+    fn on_arp(&mut self) {
         self.silent_since = None;
         self.off_since = None;
         self.is_lost_told = false;

@@ -335,7 +335,7 @@ impl Coordinator {
     }
 
     /// Returns whether `host` is off, or silent for as long as nobody who runs would be: only then
-    /// its packets count.
+    /// its packets count. Where ARP answers on, that is as long as its stop may take.
     fn seems_off(&self, host: &HostName) -> bool {
         let Some(peer) = self.peers.get(host) else { return false };
         if peer.off_since.is_some() {
@@ -343,7 +343,10 @@ impl Coordinator {
         }
         let settings = self.settings();
         let span = settings.built_in.off_silence;
-        self.now.since(self.started_at) >= span && peer.is_silent_for(self.now, span, settings)
+        let stop = super::stop_time_of(self.shutdown.as_ref(), &self.plan_now, host);
+        self.now.since(self.started_at) >= span
+            && (peer.is_silent_for(self.now, span, settings)
+                || peer.is_lifeless_for(self.now, span + stop, settings))
     }
 
     /// MAC, address and `ready` come from the current file, else from the plan.

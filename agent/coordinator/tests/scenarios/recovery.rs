@@ -421,3 +421,33 @@ fn battery_in_the_middle_of_charge_wait_starts_it_anew() {
     world.check(world.now() >= back + 600_000, "10 minutes after the last return");
     world.check(world.passed(Gate::Charge).is_some_and(|(_, by_limit)| by_limit), "by its limit");
 }
+
+/// "ARP alone is no sign of life after `halting`", and no reason to leave a host off: the network
+/// card of a machine that lost its power without a word answers it for ever.
+#[test]
+fn a_host_that_fell_off_while_its_network_card_answers_arp_is_woken() {
+    let mut world = World::reference();
+    world.machine_mut(K2).answers_arp_when_off = true;
+    world.mains_fail();
+    world.run(10);
+    world.crash(K2);
+    world.run(30);
+    world.mains_return();
+    world.until("all is whole again", 900, World::is_whole);
+}
+
+/// The same, where it comes to nothing: packets for a full `wake-timeout`, and then no more.
+#[test]
+fn a_host_that_only_answers_arp_is_given_up_after_its_packets() {
+    let mut world = World::reference();
+    world.machine_mut(K2).answers_arp_when_off = true;
+    world.machine_mut(K2).can_wake = false;
+    world.mains_fail();
+    world.run(10);
+    world.crash(K2);
+    world.run(30);
+    world.mains_return();
+    world.run(1_200);
+    let debt = world.status(NFS).owed.get(&K2.into()).map(|entry| entry.debt);
+    world.check(debt == Some(curfew_coordinator::Debt::GivenUp), "k8s-2 is given up");
+}
