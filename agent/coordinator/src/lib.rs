@@ -8,6 +8,7 @@
 //! one file each below `coordinator/`. What they rest on is kept apart: `gauge` (the numbers of the
 //! UPS), `plan` (order and times), `peer` and `link` (what the silence of others proves),
 //! `shutdown` (how two accounts of one number are united), `owed` (who is still to be woken).
+//! `mistake` lists wrong rules for the simulator to find; a shipped binary knows none of them.
 
 mod action;
 mod cluster;
@@ -16,6 +17,7 @@ mod event;
 mod gauge;
 mod link;
 mod message;
+mod mistake;
 mod name;
 mod note;
 mod outage;
@@ -40,6 +42,8 @@ pub use coordinator::{Coordinator, Start};
 pub use event::{Answer, Command, Event, Link};
 pub use gauge::{Gauge, SavedGauge};
 pub use message::{HeardOf, Standing, StateMessage, ToldShutdown};
+#[cfg(feature = "mistakes")]
+pub use mistake::Mistake;
 pub use name::{BootId, HostName, Session};
 pub use note::{BeginReason, Gate, Note, PassReason, ReleaseProof, TurnReason};
 pub use owed::{Debt, Owed};

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::Coordinator;
+use crate::mistake::Mistake;
 use crate::owed::{Debt, unite};
 use crate::{
-    Command, Event, HostName, Line, Note, OffProof, Owed, Phase, Reading, StateMessage, Trigger,
+    Answer, Command, Event, HostName, Line, Note, OffProof, Owed, Phase, Reading, StateMessage,
+    Trigger,
 };
 
 impl Coordinator {
@@ -27,6 +29,8 @@ impl Coordinator {
             Event::HostProbed { .. } if self.settings().off_proof == OffProof::Session => {}
             Event::HostProbed { host, answer } => {
                 let works = self.link_works();
+                let is_life = self.errs(Mistake::ArpIsLife) && answer == Answer::ArpOnly;
+                let answer = if is_life { Answer::Alive } else { answer };
                 if let Some(peer) = self.peers.get_mut(&host) {
                     peer.on_probed(self.now, answer, works);
                 }
@@ -50,6 +54,9 @@ impl Coordinator {
     }
 
     pub(super) fn link_works(&self) -> bool {
+        if self.errs(Mistake::SilenceWithoutLink) {
+            return true;
+        }
         let lost = self.outage.lost_at.unwrap_or(self.started_at);
         let settings = self.settings();
         self.link.works(self.now, lost, settings.off_proof, &settings.built_in)
@@ -60,6 +67,7 @@ impl Coordinator {
         let before = self.gauge.last_line();
         let needed = self.time_needed();
         let limits = &self.cluster.settings.built_in;
+        let low = self.outage.low_since.filter(|_| self.errs(Mistake::KeepsOldLow));
         self.gauge.on_reading(self.now, reading, needed, limits);
         let line = self.gauge.line(self.now, limits);
         if line != Line::Unknown {
@@ -68,6 +76,7 @@ impl Coordinator {
         if self.gauge.is_low(self.now, limits) {
             self.outage.on_low(self.now);
         }
+        self.outage.low_since = low.or(self.outage.low_since);
         match (before, line) {
             (Line::Mains | Line::Unknown, Line::Battery) => self.notes.push(Note::MainsLost),
             (Line::Battery, Line::Mains) => self.notes.push(Note::MainsBack),
@@ -91,7 +100,7 @@ impl Coordinator {
         let host = &message.host;
         let silence = self.cluster.settings.built_in.fresh;
         let Some(peer) = self.peers.get_mut(host) else { return };
-        if message.is_drill {
+        if message.is_drill && !self.mistaken.makes(Mistake::DrillCounts) {
             // A rehearsal is a sign of life of a host that is in no shutdown, and nothing else.
             let up = StateMessage { phase: Phase::Up, shutdown: None, ..(**message).clone() };
             peer.on_message(self.now, &Arc::new(up), silence);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Coordinator;
+use crate::mistake::Mistake;
 use crate::owed::{Debt, unite};
 use crate::{
     Action, BeginReason, Begun, Call, Cause, End, HostName, Line, Note, OffProof, Owed, Phase,
@@ -44,8 +45,9 @@ impl Coordinator {
             self.carry_on_stopping();
             return;
         }
-        let is_declared =
-            self.shutdown.as_ref().is_some_and(|open| open.standing == Standing::Declared);
+        let is_declared = self.shutdown.as_ref().is_some_and(|open| {
+            open.standing == Standing::Declared || self.errs(Mistake::BeginsAlthoughTurned)
+        });
         let is_paused = is_declared && self.must_pause();
         if is_paused != self.is_paused {
             self.is_paused = is_paused;
@@ -71,7 +73,7 @@ impl Coordinator {
     /// reading of its own says mains; without one, while the owner's does.
     fn must_pause(&self) -> bool {
         let has_order = self.shutdown.as_ref().is_some_and(super::Shutdown::has_order);
-        !has_order && self.line_gone_by() == Line::Mains
+        !has_order && self.line_gone_by() == Line::Mains && !self.errs(Mistake::NoPause)
     }
 
     /// An agent that has just started has not read the UPS yet: the mains may be back since the
@@ -79,7 +81,7 @@ impl Coordinator {
     /// beyond the latest start.
     fn must_look_first(&mut self) -> bool {
         let has_order = self.shutdown.as_ref().is_some_and(super::Shutdown::has_order);
-        if has_order || self.line_gone_by() != Line::Unknown {
+        if has_order || self.line_gone_by() != Line::Unknown || self.errs(Mistake::BeginsUnread) {
             return false;
         }
         let until = self.started_at + self.settings().built_in.boot_grace;
@@ -91,7 +93,7 @@ impl Coordinator {
     fn reason_to_begin(&mut self) -> Option<BeginReason> {
         let end = self.own_end();
         let dependents = self.dependents();
-        if dependents.is_empty() {
+        if dependents.is_empty() || self.errs(Mistake::BeginsAtOnce) {
             return Some(BeginReason::NoDependents);
         }
         let held: BTreeSet<HostName> =
@@ -102,7 +104,7 @@ impl Coordinator {
                 End::Off | End::Hold => BeginReason::Released,
             });
         }
-        match self.latest_start() {
+        match self.latest_start().filter(|_| !self.errs(Mistake::WaitsForRelease)) {
             Some(latest) if latest <= self.now => Some(BeginReason::LatestStart),
             Some(latest) => {
                 self.wake_at(latest);
@@ -121,7 +123,8 @@ impl Coordinator {
         if !self.is_owner() || is_order {
             return End::Off;
         }
-        if self.is_return_promised() { End::Cut } else { End::Hold }
+        let cuts = self.is_return_promised() || self.errs(Mistake::CutsUnpromised);
+        if cuts { End::Cut } else { End::Hold }
     }
 
     /// Returns the dependents that this host waits for: those that take part, and whoever of the
@@ -129,6 +132,9 @@ impl Coordinator {
     fn dependents(&self) -> BTreeSet<HostName> {
         let Some(open) = &self.shutdown else { return BTreeSet::new() };
         let mut dependents = open.plan.dependents(&self.me);
+        if self.errs(Mistake::OwnerIgnoresFed) {
+            dependents.retain(|host| open.plan.needs_all(host).contains(&self.me));
+        }
         dependents.retain(|host| {
             let is_there = self
                 .peers
@@ -140,10 +146,13 @@ impl Coordinator {
     }
 
     fn lets_go(&mut self, host: &HostName, end: End) -> bool {
+        if self.errs(Mistake::KeepsReleased) && self.released.contains(host) {
+            return true;
+        }
         let proof = self.release_of(host);
         let is_enough = match end {
-            End::Cut => self.went_off(host),
-            End::Off | End::Hold => proof.is_some(),
+            End::Cut if !self.errs(Mistake::CutsWhenReleased) => self.went_off(host),
+            End::Cut | End::Off | End::Hold => proof.is_some(),
         };
         if let Some(how) = proof {
             if self.released.insert(host.clone()) {
@@ -170,8 +179,17 @@ impl Coordinator {
         if peer.off_since.is_some() {
             return Some(ReleaseProof::Off);
         }
-        let holds_nothing = peer.mounts.as_ref().is_some_and(|mounts| !mounts.contains(&self.me));
-        if peer.phase == Some(Phase::Halting) && (holds_nothing || self.sees_nothing_of(host)) {
+        if self.errs(Mistake::NoSessionIsAbsent) && !peer.is_connected(self.now, settings) {
+            return Some(ReleaseProof::Absent);
+        }
+        let holds_nothing = match &peer.mounts {
+            Some(mounts) => !mounts.contains(&self.me),
+            None => self.errs(Mistake::UnreadMountsAreNone),
+        };
+        let is_halting = peer.phase == Some(Phase::Halting)
+            || self.errs(Mistake::ReleasedByStopping) && peer.phase == Some(Phase::Stopping);
+        let is_bare = holds_nothing || self.sees_nothing_of(host);
+        if is_halting && (is_bare || self.errs(Mistake::HaltingIsEnough)) {
             return Some(ReleaseProof::Halting);
         }
         let span = match settings.off_proof {
@@ -193,6 +211,13 @@ impl Coordinator {
         match self.clients.get(host) {
             Some((sees, at)) => !sees && self.now.since(*at) <= limit,
             None => !serves,
+        }
+    }
+
+    /// Forgets who was released: for another number everybody is looked at anew.
+    pub(super) fn forget_released(&mut self) {
+        if !self.errs(Mistake::KeepsReleased) {
+            self.released.clear();
         }
     }
 

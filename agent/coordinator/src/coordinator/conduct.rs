@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Coordinator;
+use crate::mistake::Mistake;
 use crate::owed::Debt;
 use crate::{
     Action, Gate, HostName, Line, Note, PassReason, Phase, ReadyBy, Standing, Time, TurnReason,
@@ -80,9 +81,11 @@ impl Coordinator {
     fn targets(&self) -> BTreeSet<HostName> {
         let returning = self.shutdown.as_ref().filter(|open| open.standing == Standing::Returning);
         let mut targets = returning.map(|open| open.participants.clone()).unwrap_or_default();
-        let due = self.owed.iter().filter(|(_, entry)| entry.debt == Debt::Due);
+        let is_refused = |debt: Debt| debt == Debt::Intended && !self.errs(Mistake::WakesIntended);
+        let is_due = |debt: Debt| debt != Debt::GivenUp && !is_refused(debt);
+        let due = self.owed.iter().filter(|(_, entry)| is_due(entry.debt));
         targets.extend(due.map(|(host, _)| host.clone()));
-        targets.retain(|host| self.owed.get(host).is_none_or(|entry| entry.debt != Debt::Intended));
+        targets.retain(|host| self.owed.get(host).is_none_or(|entry| !is_refused(entry.debt)));
         targets.remove(&self.me);
         if returning.is_some() && targets.is_empty() {
             // Alone in the shutdown: there is still a number to end.
@@ -102,7 +105,10 @@ impl Coordinator {
             return true;
         }
         let span = self.settings().mains_stable * 2;
-        if !self.owner_is_silent_for(span) || !self.is_first_up() {
+        if self.errs(Mistake::NobodyStandsIn)
+            || !self.owner_is_silent_for(span)
+            || !self.is_first_up()
+        {
             return false;
         }
         // Who has booted since with it turns it when it may wake, which may be without any reading:
@@ -257,7 +263,8 @@ impl Coordinator {
         let is_known = self.peers.get(host).is_some_and(|peer| peer.is_known);
         let stop = super::stop_time_of(self.shutdown.as_ref(), &self.plan_now, host);
         let limit = if is_known { timeout } else { timeout + stop };
-        let since = if has_target { waking.packets_since } else { waking.turn_at };
+        let by_packets = has_target && !self.errs(Mistake::GivesUpByClock);
+        let since = if by_packets { waking.packets_since } else { waking.turn_at };
         let is_done = since.is_some_and(|since| self.now.since(since) >= limit);
         if !is_done || waking.outcome.is_none() {
             return;
@@ -292,10 +299,20 @@ impl Coordinator {
     fn needs_are_served(&self, host: &HostName) -> bool {
         let plan = self.plan_for_recovery();
         let Some(conduct) = &self.conduct else { return false };
-        plan.needs_of(host).iter().all(|need| {
-            *need == self.me
-                || conduct.hosts.get(need).is_none_or(|waking| waking.outcome.is_some())
-        })
+        self.errs(Mistake::WakesAllAtOnce)
+            || plan.needs_of(host).iter().all(|need| {
+                *need == self.me
+                    || conduct.hosts.get(need).is_none_or(|waking| self.is_done(waking))
+            })
+    }
+
+    /// Returns whether recovery goes on past a host: it serves, or was reported.
+    fn is_done(&self, waking: &Waking) -> bool {
+        match waking.outcome {
+            Some(Outcome::Ready) => true,
+            Some(Outcome::PassedBy) => !self.errs(Mistake::WaitsForReported),
+            None => false,
+        }
     }
 
     /// Returns whether `host` serves, in the eyes of the conductor.
@@ -382,7 +399,7 @@ impl Coordinator {
             .participants
             .iter()
             .filter_map(|host| conduct.hosts.get(host))
-            .all(|waking| waking.outcome.is_some());
+            .all(|waking| self.is_done(waking));
         if is_whole && open.standing == Standing::Returning {
             self.end_shutdown();
         }

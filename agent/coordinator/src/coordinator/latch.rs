@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Coordinator;
+use crate::mistake::Mistake;
 use crate::owed::{Debt, unite};
 use crate::shutdown::{Shutdown, is_blind};
 use crate::{
@@ -33,7 +34,8 @@ impl Coordinator {
     fn add_reason(&mut self, reason: Reason, end: Option<Time>) {
         let is_open =
             self.shutdown.as_ref().is_some_and(|open| open.standing == Standing::Declared);
-        if !is_open {
+        let is_first = self.errs(Mistake::NumberPerTrigger) && !self.has_reason_of(reason.trigger);
+        if !is_open || is_first {
             self.open_next();
         }
         let now = self.now;
@@ -61,10 +63,19 @@ impl Coordinator {
         self.judge_fit();
     }
 
+    fn has_reason_of(&self, trigger: Trigger) -> bool {
+        let open = self.shutdown.as_ref();
+        open.is_some_and(|open| open.reasons.iter().any(|known| known.trigger == trigger))
+    }
+
     /// Takes the next number; who took part in a shutdown that has not ended takes part in it.
     fn open_next(&mut self) {
-        let superseded = self.shutdown.take();
+        let superseded = self.supersede();
         self.highest = self.highest.max(self.ended) + 1;
+        if self.errs(Mistake::DeclaresById) {
+            let names = self.cluster.names();
+            self.highest += names.iter().filter(|name| **name < self.me).count() as u64;
+        }
         self.renew_plan();
         let mut opened = Shutdown {
             number: self.highest,
@@ -87,17 +98,32 @@ impl Coordinator {
         self.on_latched();
     }
 
+    fn supersede(&mut self) -> Option<Shutdown> {
+        let superseded = self.shutdown.take();
+        if self.errs(Mistake::ForgetsSuperseded) {
+            self.owed.retain(|_, entry| entry.debt == Debt::Intended);
+            return None;
+        }
+        superseded
+    }
+
     /// Returns all hosts that are not off by intent.
     pub(super) fn participants_now(&self) -> BTreeSet<HostName> {
         let is_intended =
             |name: &HostName| self.owed.get(name).is_some_and(|entry| entry.debt == Debt::Intended);
-        self.cluster.names().into_iter().filter(|name| !is_intended(name)).collect()
+        let is_heard = |name: &HostName| {
+            let peer = self.peers.get(name);
+            peer.is_none_or(|peer| peer.is_connected(self.now, self.settings()))
+        };
+        let all = self.cluster.names().into_iter().filter(|name| !is_intended(name));
+        all.filter(|name| !self.errs(Mistake::ForgetsSuperseded) || is_heard(name)).collect()
     }
 
     /// Takes up what a peer tells of numbers and of its open shutdown.
     pub(super) fn on_told(&mut self, message: &StateMessage) {
         self.highest = self.highest.max(message.highest).max(message.ended);
-        if message.ended > self.ended {
+        let falls = self.errs(Mistake::EndedFalls) && message.ended < self.ended;
+        if message.ended > self.ended || falls {
             self.on_ended_heard(message.ended);
         }
         let Some(told) = &message.shutdown else {
@@ -105,11 +131,13 @@ impl Coordinator {
             return;
         };
         self.highest = self.highest.max(told.number);
-        if told.number <= self.ended {
+        if told.number <= self.ended && !self.errs(Mistake::ActsOnEnded) {
             return;
         }
         match self.shutdown.as_ref().map(|open| open.number) {
-            Some(open) if told.number < open => self.inherit(&told.participants),
+            Some(open) if told.number < open && !self.errs(Mistake::LastHeardWins) => {
+                self.inherit(&told.participants);
+            }
             Some(open) if told.number == open => self.on_same_number(&message.host, told),
             Some(_) | None => self.on_higher_number(&message.host, told),
         }
@@ -152,7 +180,11 @@ impl Coordinator {
 
     fn on_higher_number(&mut self, from: &HostName, told: &ToldShutdown) {
         match told.standing {
-            Standing::Declared if is_blind(told) && !self.is_blind() => {
+            Standing::Declared
+                if is_blind(told)
+                    && !self.is_blind()
+                    && !self.errs(Mistake::BlindLatchedBySeeing) =>
+            {
                 self.on_blind_heard(from, told);
             }
             Standing::Declared => {
@@ -182,7 +214,7 @@ impl Coordinator {
 
     /// Makes the told shutdown the open one; it supersedes any lower number.
     fn take_over(&mut self, told: &ToldShutdown, standing: Standing) {
-        let superseded = self.shutdown.take();
+        let superseded = self.supersede();
         let mut open = Shutdown::from_told(self.now, told, standing);
         if let Some(superseded) = &superseded {
             open.inherit(superseded);
@@ -218,6 +250,9 @@ impl Coordinator {
     }
 
     fn inherit(&mut self, participants: &BTreeSet<HostName>) {
+        if self.errs(Mistake::ForgetsSuperseded) {
+            return;
+        }
         if let Some(open) = self.shutdown.as_mut() {
             open.participants.extend(participants.iter().cloned());
         }
@@ -227,7 +262,7 @@ impl Coordinator {
     /// What follows from having latched, whoever declared.
     fn on_latched(&mut self) {
         self.conduct = None;
-        self.released.clear();
+        self.forget_released();
         self.asked_about.clear();
         self.blind_heard = None;
         let participants =

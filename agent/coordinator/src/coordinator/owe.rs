@@ -1,6 +1,7 @@
 //! Who is still to be woken: entries that others keep too, struck by whoever sees them done.
 
 use super::Coordinator;
+use crate::mistake::Mistake;
 use crate::owed::{Debt, unite};
 use crate::{HostName, Line, Note, Owed, Phase};
 
@@ -80,7 +81,7 @@ impl Coordinator {
     /// A host heard `up` that falls silent on battery may have lost its power: somebody must wake
     /// it, whether or not it ever hears of a shutdown.
     fn owe_the_silent(&mut self) {
-        if self.line_gone_by() != Line::Battery {
+        if self.line_gone_by() != Line::Battery || self.errs(Mistake::ForgetsTheSilent) {
             return;
         }
         let lost: Vec<HostName> = self

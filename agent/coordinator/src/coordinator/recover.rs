@@ -8,6 +8,7 @@ use super::trigger::Triggers;
 use super::{Coordinator, Start};
 use crate::gauge::{Gauge, SavedGauge};
 use crate::link::LinkWatch;
+use crate::mistake::{Mistake, Mistaken};
 use crate::outage::Outage;
 use crate::owed::{Debt, unite};
 use crate::peer::Peer;
@@ -21,6 +22,16 @@ impl Coordinator {
     /// What was saved in another boot serves recovery, never a stop; what was saved in this one is
     /// taken up where the journal stands.
     pub fn recover(start: Start, now: Time) -> (Self, Step) {
+        Self::build(start, now, Mistaken::default())
+    }
+
+    /// Builds a coordinator that makes `mistake` for as long as it lives, and is right otherwise.
+    #[cfg(feature = "mistakes")]
+    pub fn recover_with(mistake: Mistake, start: Start, now: Time) -> (Self, Step) {
+        Self::build(start, now, mistake.into())
+    }
+
+    fn build(start: Start, now: Time, mistaken: Mistaken) -> (Self, Step) {
         let Start { cluster, me, session, version, saved, is_journal_lost } = start;
         let is_first = saved.is_none();
         let mut saved = saved.unwrap_or_else(|| empty(&session));
@@ -48,7 +59,11 @@ impl Coordinator {
                 .shutdown
                 .as_ref()
                 .filter(|shutdown| shutdown.number > saved.ended)
-                .map(|shutdown| Shutdown::recover(shutdown, is_same_boot)),
+                .filter(|_| !(is_same_boot && mistaken.makes(Mistake::ForgetsLatchAtRestart)))
+                .map(|shutdown| {
+                    let is_acted_on = is_same_boot || mistaken.makes(Mistake::ActsOnOldLatch);
+                    Shutdown::recover(shutdown, is_acted_on)
+                }),
             ended: saved.ended,
             highest: saved.highest,
             begun: saved.begun.clone().filter(|_| is_same_boot),
@@ -77,6 +92,7 @@ impl Coordinator {
             me,
             session,
             version,
+            mistaken,
             now,
             started_at: now,
             date: None,
@@ -122,7 +138,7 @@ impl Coordinator {
         if let Some(begun) = &mut self.begun {
             // The record says «about to call»: only the OS knows whether the call was made, and
             // whether a stop that it took still runs.
-            self.calling.must_ask = true;
+            self.calling.must_ask = !self.mistaken.makes(Mistake::CallsAgain);
             begun.is_accepted = begun.is_held;
         }
     }

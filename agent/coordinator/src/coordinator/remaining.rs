@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Coordinator;
+use crate::mistake::Mistake;
 use crate::plan::Overhead;
 use crate::{Action, HostName, Line, Phase, Standing, Time};
 
@@ -29,6 +30,9 @@ impl Coordinator {
                 Duration::ZERO
             },
         };
+        if self.errs(Mistake::NeedsLongestStop) {
+            return self.plan_now.hosts.values().map(|host| host.stop).max().unwrap_or_default();
+        }
         self.plan_now.time_needed(&overhead, &self.participants_now())
     }
 
@@ -76,6 +80,10 @@ impl Coordinator {
         }
         let end = match self.own_line() {
             Line::Mains => return None,
+            Line::Battery if self.errs(Mistake::CarriedBeatsOwn) => {
+                let own = self.gauge.runtime_left(self.now).map(|left| self.now + left);
+                self.carried_end().or(own)?
+            }
             Line::Battery => match self.gauge.runtime_left(self.now) {
                 Some(left) => self.now + left,
                 None => shutdown.assumed_end.or_else(|| self.carried_end())?,
@@ -85,7 +93,8 @@ impl Coordinator {
                 Line::Battery | Line::Unknown => self.carried_end().or(shutdown.assumed_end)?,
             },
         };
-        let low = self.outage.low_since.map(|at| at + self.settings().low_battery_left);
+        let low = self.outage.low_since.filter(|_| !self.errs(Mistake::IgnoresLow));
+        let low = low.map(|at| at + self.settings().low_battery_left);
         Some(low.map_or(end, |low| low.min(end)))
     }
 
@@ -114,7 +123,10 @@ impl Coordinator {
         let shutdown = self.shutdown.as_ref()?;
         let end = self.battery_end()?;
         let usual = shutdown.plan.latest_start(&self.me, end, self.settings().cut_margin);
-        if !shutdown.is_compressed || !self.is_owner() {
+        if self.errs(Mistake::ReserveInLatestStarts) {
+            return Some(usual.minus(self.settings().reserve));
+        }
+        if !shutdown.is_compressed || !self.is_owner() || self.errs(Mistake::CompressesOwner) {
             return Some(usual);
         }
         let third = shutdown.left_at_latch.unwrap_or_default() / 3;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Coordinator;
+use crate::mistake::Mistake;
 use crate::record::LeavingRef;
 use crate::{
     Action, HeardOf, HostName, Line, OffProof, Owed, PeerReading, Phase, Reason, Saved, Standing,
@@ -156,7 +157,10 @@ impl Coordinator {
 
     /// Closes the step: what must be durable, then what happened, then what to do.
     pub(super) fn take_step(&mut self) -> Step {
-        let saved = self.renew_saved().then(|| Box::new(self.saved.clone()));
+        let is_late =
+            self.errs(Mistake::TellsBeforeSaving) && self.news_since(&self.told).is_some();
+        let is_new = !is_late && self.renew_saved();
+        let saved = is_new.then(|| Box::new(self.saved.clone()));
         self.notes.extend(self.phase_notes());
         if let Some(news) = self.news_since(&self.told) {
             self.told = news;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Coordinator;
+use crate::mistake::Mistake;
 use crate::{Cause, Line, Reading, Standing, Time, Trigger};
 
 /// What the triggers remember between two looks.
@@ -57,7 +58,7 @@ impl Coordinator {
             let now = self.now;
             let first = Held { since: now, end: held.left.map(|left| now + left) };
             let standing = *self.triggers.standing.entry(held.trigger).or_insert(first);
-            if now.since(standing.since) < debounce {
+            if now.since(standing.since) < debounce && !self.errs(Mistake::NoDebounce) {
                 self.wake_at(standing.since + debounce);
                 continue;
             }
@@ -90,7 +91,9 @@ impl Coordinator {
         match (known.map(|(is_forced, _)| is_forced), reading.is_forced) {
             // Without a line nothing can be said of it yet.
             (None, true) if reading.line == Line::Unknown => return,
-            (None, true) if reading.line == Line::Mains => {
+            (None, true)
+                if reading.line == Line::Mains && !self.errs(Mistake::LeftoverForceCounts) =>
+            {
                 let text = format!(
                     "FSD is latched in upsd on mains, and this agent did not see it appear: it is \
                      not acted on, but every upsmon that starts now goes down; restart upsd on {}",
@@ -116,6 +119,7 @@ impl Coordinator {
         let mut all = Vec::new();
         match self.own_line() {
             Line::Battery => self.hold_on_battery(&mut all),
+            Line::Mains if self.errs(Mistake::LowAloneIsCritical) => all.extend(self.hold_low()),
             Line::Unknown => all.extend(self.hold_blind()),
             Line::Mains => {}
         }
@@ -126,15 +130,7 @@ impl Coordinator {
     fn hold_on_battery(&self, all: &mut Vec<Holding>) {
         let settings = self.settings();
         let left = self.gauge.runtime_left(self.now);
-        if self.gauge.is_low(self.now, &settings.built_in) {
-            let least = settings.low_battery_left;
-            all.push(Holding {
-                trigger: Trigger::LowBattery,
-                cause: Cause::Battery,
-                left: Some(left.map_or(least, |left| left.min(least))),
-                evidence: "the UPS says OB LB".to_owned(),
-            });
-        }
+        all.extend(self.hold_low());
         if !self.may_judge_numbers() {
             return;
         }
@@ -144,7 +140,8 @@ impl Coordinator {
         }
         all.extend(self.hold_computed(left, needed));
         let assumed = left.unwrap_or(needed * 2);
-        if let Some(charge) = self.gauge.charge()
+        let missing = self.errs(Mistake::MissingChargeIsZero).then_some(0);
+        if let Some(charge) = self.gauge.charge().or(missing)
             && charge < settings.charge_below
         {
             all.push(Holding {
@@ -164,6 +161,23 @@ impl Coordinator {
                 evidence: format!("on battery for longer than {} s", limit.as_secs()),
             });
         }
+    }
+
+    fn hold_low(&self) -> Option<Holding> {
+        let settings = self.settings();
+        let is_alone = self.errs(Mistake::LowAloneIsCritical)
+            && self.gauge.reading().is_some_and(|(reading, _)| reading.is_low);
+        if !self.gauge.is_low(self.now, &settings.built_in) && !is_alone {
+            return None;
+        }
+        let least = settings.low_battery_left;
+        let left = self.gauge.runtime_left(self.now);
+        Some(Holding {
+            trigger: Trigger::LowBattery,
+            cause: Cause::Battery,
+            left: Some(left.map_or(least, |left| left.min(least))),
+            evidence: "the UPS says OB LB".to_owned(),
+        })
     }
 
     fn hold_computed(&self, left: Option<Duration>, needed: Duration) -> Option<Holding> {
@@ -208,8 +222,10 @@ impl Coordinator {
             return None;
         }
         let settings = self.settings();
-        let seen = self.outage.seen.filter(|seen| seen.line == Line::Battery)?;
-        let left = self.outage.blind_left(self.now, settings.built_in.blind_left)?;
+        let any_line = self.errs(Mistake::LostContactTriggers);
+        let seen = self.outage.seen.filter(|seen| seen.line == Line::Battery || any_line)?;
+        let left = self.outage.blind_left(self.now, settings.built_in.blind_left);
+        let left = left.or(any_line.then_some(Duration::ZERO))?;
         // A call-off is no promise that the battery lasts: who sees nothing still goes in time.
         let reserve =
             if self.outage.is_called_off { settings.reserve / 2 } else { settings.reserve };

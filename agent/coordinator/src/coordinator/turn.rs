@@ -2,6 +2,7 @@
 
 use super::Coordinator;
 use super::trigger::Triggers;
+use crate::mistake::Mistake;
 use crate::owed::{Debt, unite};
 use crate::{HostName, Line, Note, Owed, Standing, TurnReason};
 
@@ -17,9 +18,13 @@ impl Coordinator {
             return;
         }
         if self.is_owner() {
-            if self.has_stable_mains() {
+            let is_flicker = self.errs(Mistake::TurnsAtFirstMains);
+            if self.has_stable_mains() || is_flicker && self.own_line() == Line::Mains {
                 self.turn(TurnReason::MainsStable);
             }
+            return;
+        }
+        if self.errs(Mistake::NobodyStandsIn) {
             return;
         }
         let span = self.settings().mains_stable * 2;
@@ -66,7 +71,7 @@ impl Coordinator {
         let participants = open.participants.clone();
         self.notes.push(Note::Turned { number, why });
         self.is_paused = false;
-        self.released.clear();
+        self.forget_released();
         self.triggers = Triggers::default().with_force_of(&self.triggers);
         // What an order had turned off is owed again: one number more than the intent has, which
         // the next declaration must not take.
@@ -97,6 +102,9 @@ impl Coordinator {
             return;
         }
         self.outage.is_called_off = self.line_gone_by() == Line::Battery;
+        if self.errs(Mistake::CallOffEnds) {
+            return self.end_shutdown();
+        }
         self.turn(TurnReason::CalledOff);
     }
 
@@ -116,7 +124,10 @@ impl Coordinator {
 
     /// Forgets everything that belonged to a shutdown, so that the next one starts clean.
     pub(super) fn re_arm(&mut self) {
-        self.released.clear();
+        if self.errs(Mistake::ForgetsOwedAtEnd) {
+            self.owed.retain(|_, entry| entry.debt == Debt::Intended);
+        }
+        self.forget_released();
         self.asked_about.clear();
         self.blind_heard = None;
         self.is_paused = false;

@@ -3,6 +3,7 @@
 //! Each is passed when what it waits for is seen, or when its limit has passed, and says by which.
 
 use crate::coordinator::Coordinator;
+use crate::mistake::Mistake;
 use crate::{Gate, Line, Note, ReadyBy};
 
 impl Coordinator {
@@ -13,7 +14,7 @@ impl Coordinator {
         let line = self.own_line();
         self.note_dark(line);
         if line == Line::Battery {
-            return false;
+            return self.errs(Mistake::WakesOnBattery);
         }
         if line == Line::Unknown && self.has_waited_for_mains() {
             self.pass(Gate::Mains, true);
@@ -77,7 +78,7 @@ impl Coordinator {
             return Some(false);
         }
         let limit = conduct.since + self.settings().charge_wait;
-        if limit <= self.now {
+        if limit <= self.now && !self.errs(Mistake::WaitsForCharge) {
             return Some(true);
         }
         self.wake_at(limit);
