@@ -93,6 +93,9 @@ impl Coordinator {
         };
         if let Some(superseded) = &superseded {
             opened.inherit(superseded);
+            if self.errs(Mistake::NumberPerTrigger) {
+                opened.reasons.clone_from(&superseded.reasons);
+            }
         }
         self.shutdown = Some(opened);
         self.on_latched();

@@ -32,7 +32,10 @@ impl Coordinator {
     }
 
     fn build(start: Start, now: Time, mistaken: Mistaken) -> (Self, Step) {
-        let Start { cluster, me, session, version, saved, is_journal_lost } = start;
+        let Start { mut cluster, me, session, version, saved, is_journal_lost } = start;
+        if mistaken.makes(Mistake::CountsPolls) {
+            cluster.settings.built_in.confirm = std::time::Duration::ZERO;
+        }
         let is_first = saved.is_none();
         let mut saved = saved.unwrap_or_else(|| empty(&session));
         let is_same_boot = saved.session.boot == session.boot;
@@ -55,15 +58,7 @@ impl Coordinator {
             mounts: None,
             clients: BTreeMap::new(),
             blind_heard: None,
-            shutdown: saved
-                .shutdown
-                .as_ref()
-                .filter(|shutdown| shutdown.number > saved.ended)
-                .filter(|_| !(is_same_boot && mistaken.makes(Mistake::ForgetsLatchAtRestart)))
-                .map(|shutdown| {
-                    let is_acted_on = is_same_boot || mistaken.makes(Mistake::ActsOnOldLatch);
-                    Shutdown::recover(shutdown, is_acted_on)
-                }),
+            shutdown: open_of(&saved, is_same_boot, mistaken),
             ended: saved.ended,
             highest: saved.highest,
             begun: saved.begun.clone().filter(|_| is_same_boot),
@@ -168,6 +163,16 @@ impl Coordinator {
             unite(&mut self.owed, &host, &entry);
         }
     }
+}
+
+/// Returns the shutdown that has not ended.
+fn open_of(saved: &Saved, is_same_boot: bool, mistaken: Mistaken) -> Option<Shutdown> {
+    if is_same_boot && mistaken.makes(Mistake::ForgetsLatchAtRestart) {
+        return None;
+    }
+    let is_acted_on = is_same_boot || mistaken.makes(Mistake::ActsOnOldLatch);
+    let open = saved.shutdown.as_ref().filter(|shutdown| shutdown.number > saved.ended)?;
+    Some(Shutdown::recover(open, is_acted_on))
 }
 
 fn empty(session: &crate::Session) -> Saved {

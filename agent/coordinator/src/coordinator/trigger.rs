@@ -225,7 +225,7 @@ impl Coordinator {
         let any_line = self.errs(Mistake::LostContactTriggers);
         let seen = self.outage.seen.filter(|seen| seen.line == Line::Battery || any_line)?;
         let left = self.outage.blind_left(self.now, settings.built_in.blind_left);
-        let left = left.or(any_line.then_some(Duration::ZERO))?;
+        let left = left.or_else(|| any_line.then_some(Duration::ZERO))?;
         // A call-off is no promise that the battery lasts: who sees nothing still goes in time.
         let reserve =
             if self.outage.is_called_off { settings.reserve / 2 } else { settings.reserve };

@@ -14,6 +14,8 @@ mod cycle;
 mod declaring;
 mod ending;
 mod forced;
+#[cfg(feature = "mistakes")]
+mod mistakes;
 mod numbers;
 mod owed;
 mod recovery;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use curfew_coordinator::{
     Abilities, Action, Answer, Cluster, Command, Coordinator, Event, HostName, Link, Note, Start,
-    StateMessage, Status, Step,
+    StateMessage, Status, Step, Time,
 };
 
 mod machine;
@@ -347,7 +347,7 @@ impl World {
             saved: machine.journal.clone(),
             is_journal_lost: std::mem::take(&mut machine.is_journal_lost),
         };
-        let (agent, step) = Coordinator::recover(start, machine.clock(now));
+        let (agent, step) = recover(start, machine.clock(now));
         machine.agent = Some(agent);
         self.note(&me, Fact::AgentStarted);
         self.carry_out(&me, step);
@@ -459,6 +459,20 @@ impl World {
             .times(host, |fact| matches!(fact, Fact::Note(note) if is(note)))
             .first()
             .copied()
+    }
+}
+
+#[cfg(not(feature = "mistakes"))]
+fn recover(start: Start, now: Time) -> (Coordinator, Step) {
+    Coordinator::recover(start, now)
+}
+
+/// Builds a coordinator that makes the mistake that the story is told with, if any.
+#[cfg(feature = "mistakes")]
+fn recover(start: Start, now: Time) -> (Coordinator, Step) {
+    match crate::mistakes::chosen() {
+        Some(mistake) => Coordinator::recover_with(mistake, start, now),
+        None => Coordinator::recover(start, now),
     }
 }
 
