@@ -9,6 +9,7 @@
 mod fact;
 mod invariant;
 mod play;
+mod span;
 mod story;
 mod world;
 
@@ -17,5 +18,7 @@ pub use invariant::{Invariant, Judge, Violation};
 #[cfg(feature = "mistakes")]
 pub use play::play_with;
 pub use play::{Outcome, play};
-pub use story::{Change, Dated, HostTruth, KillPoint, NetworkTruth, Story, UpsTruth};
+pub use story::{
+    Change, Dated, HostTruth, KillPoint, NetworkTruth, Story, StoryFileError, UpsTruth,
+};
 pub use world::{Machine, Power, Stop, Traffic, UpsWorld, World};

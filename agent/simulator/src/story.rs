@@ -8,11 +8,16 @@ use std::collections::BTreeMap;
 use curfew_coordinator::{Cluster, HostName};
 use serde::{Deserialize, Serialize};
 
+use crate::span;
+
+mod file;
 mod random;
+
+pub use file::StoryFileError;
 
 /// A simulated world and its weather. All times are milliseconds since the story began, all spans
 /// milliseconds, unless the name says otherwise.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Story {
     /// What it shows; for a kept one, what it once found.
     pub about: String,
@@ -27,7 +32,6 @@ pub struct Story {
     /// The truth about the network.
     pub network: NetworkTruth,
     /// What the agents have measured before the story begins: each host's stops, the oldest first.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measured: BTreeMap<HostName, Vec<u64>>,
     /// What happens, in the order of time.
     pub changes: Vec<Dated>,
@@ -40,6 +44,7 @@ pub struct Story {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Dated {
     /// When.
+    #[serde(with = "span::millis")]
     pub at: u64,
     /// What.
     #[serde(flatten)]
@@ -48,17 +53,21 @@ pub struct Dated {
 
 /// The truth about one machine, which no cluster file knows.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(default)]
+#[serde(default, rename_all = "kebab-case")]
 pub struct HostTruth {
     /// What it draws while it has power, in watts.
     pub watts: u64,
     /// From the call that its OS takes until its power is off.
+    #[serde(with = "span::millis")]
     pub stops_in: u64,
     /// From the call until the hold is entered.
+    #[serde(with = "span::millis")]
     pub holds_in: u64,
     /// From the power until the kernel runs.
+    #[serde(with = "span::millis")]
     pub boots_in: u64,
     /// From the boot until its services answer.
+    #[serde(with = "span::millis")]
     pub serves_in: u64,
     /// "After power loss: on".
     pub starts_with_power: bool,
@@ -88,9 +97,10 @@ impl Default for HostTruth {
 
 /// The truth about the UPS.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(default)]
+#[serde(default, rename_all = "kebab-case")]
 pub struct UpsTruth {
     /// How long a full battery carries all hosts of the file.
+    #[serde(with = "span::millis")]
     pub runtime: u64,
     /// How full it is when the story begins, in percent.
     pub charge_percent: u64,
@@ -99,12 +109,15 @@ pub struct UpsTruth {
     /// It offers the command for that.
     pub offers_return: bool,
     /// From the command until the output opens.
+    #[serde(with = "span::millis")]
     pub cut_delay: u64,
     /// `LB` below this charge in percent.
     pub low_percent: u64,
     /// How often the driver reads the status.
+    #[serde(with = "span::millis")]
     pub status_every: u64,
     /// How often the driver reads the numbers.
+    #[serde(with = "span::millis")]
     pub numbers_every: u64,
     /// What the driver says of the runtime, in percent of the truth.
     pub runtime_percent: u64,
@@ -134,9 +147,10 @@ impl Default for UpsTruth {
 
 /// The truth about the network.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(default)]
+#[serde(default, rename_all = "kebab-case")]
 pub struct NetworkTruth {
     /// From one machine to another.
+    #[serde(with = "span::millis")]
     pub latency: u64,
     /// The switch has power while the UPS has.
     pub is_on_ups: bool,
@@ -150,7 +164,7 @@ impl Default for NetworkTruth {
 
 /// What can happen to the world.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "change")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "change")]
 pub enum Change {
     /// The mains fail.
     MainsFail,
@@ -164,6 +178,7 @@ pub enum Change {
         /// So many of a hundred come twice.
         doubled_percent: u64,
         /// Each is late by up to this, so that they overtake each other.
+        #[serde(with = "span::millis")]
         late: u64,
     },
     /// The rain ends.
@@ -200,6 +215,7 @@ pub enum Change {
         /// At which point.
         at_line: KillPoint,
         /// How long until it is started again; none is never.
+        #[serde(default, with = "span::some_millis")]
         back_after: Option<u64>,
     },
     /// A machine loses its power without a word.
@@ -227,6 +243,7 @@ pub enum Change {
         /// The host.
         host: HostName,
         /// How long; none never ends.
+        #[serde(default, with = "span::some_millis")]
         span: Option<u64>,
     },
     /// Its OS refuses stop calls from now on, or takes them again.
@@ -260,6 +277,7 @@ pub enum Change {
         /// The host.
         host: HostName,
         /// For how long.
+        #[serde(with = "span::millis")]
         span: u64,
     },
     /// The host rehearses: its agent tells a drill's phases and number for a while.
@@ -267,6 +285,7 @@ pub enum Change {
         /// The host.
         host: HostName,
         /// For how long.
+        #[serde(with = "span::millis")]
         span: u64,
     },
 
@@ -278,39 +297,49 @@ pub enum Change {
     /// The next update of the driver says this runtime, and only that one.
     UpdateLies {
         /// In seconds; none is absent.
+        #[serde(default)]
         runtime_seconds: Option<u64>,
         /// The charge.
+        #[serde(default)]
         charge_percent: Option<u64>,
     },
     /// `LB` is told for a while, whatever the battery holds.
     LowFlashed {
         /// For how long.
+        #[serde(with = "span::millis")]
         span: u64,
     },
     /// The UPS calibrates for a while: `OB CAL` while the mains are there.
     Calibrated {
         /// For how long.
+        #[serde(with = "span::millis")]
         span: u64,
     },
     /// `upsd` has no data of the UPS for a while: the driver is gone, or they are stale.
     DriverGone {
         /// For how long.
+        #[serde(with = "span::millis")]
         span: u64,
     },
     /// The USB drops for a moment again and again.
     UsbFlaky {
         /// From one drop to the next.
+        #[serde(with = "span::millis")]
         every: u64,
         /// How long each is.
+        #[serde(with = "span::millis")]
         gap: u64,
         /// For how long all this.
+        #[serde(with = "span::millis")]
         span: u64,
     },
     /// `upsd` does not answer one host for a while, or nobody.
     UpsdUnreachable {
         /// The host; none is everybody.
+        #[serde(default)]
         host: Option<HostName>,
         /// For how long.
+        #[serde(with = "span::millis")]
         span: u64,
     },
     /// Somebody sets `FSD` in `upsd`; it stays until `upsd` restarts.
@@ -372,5 +401,15 @@ impl Story {
         let stops: u64 = self.hosts.values().map(|host| host.stops_in + host.boots_in).sum();
         let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         self.heals_at.saturating_add(limit).saturating_add(stops * 2).saturating_add(300_000)
+    }
+}
+
+impl Change {
+    /// Returns the hosts that it names.
+    pub fn hosts(&self) -> Vec<&HostName> {
+        if let Self::LinkCut { from, to } | Self::LinkMended { from, to } = self {
+            return vec![from, to];
+        }
+        self.host().into_iter().collect()
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use curfew_coordinator::{Cluster, Host, HostName, ReadyBy, Settings, Ups, WakeTarget};
+use curfew_coordinator::{Cluster, Host, HostName, ReadyBy, Settings, Ups};
 use fastrand::Rng;
 
+use super::file::{usual_address, usual_probe, usual_wake};
 use super::{Change, Dated, HostTruth, KillPoint, NetworkTruth, Story, UpsTruth};
 
 /// The numbers of the UPS are confirmed after 35 s: most outages come after that.
@@ -191,15 +192,9 @@ fn random_file_host(chance: &mut Rng, place: usize) -> Host {
     };
     let needs: BTreeSet<HostName> =
         (0..place).filter(|need| *need == 0 || chance.bool()).map(name).collect();
-    let address = format!("10.0.0.{}", place + 10);
-    let wake = WakeTarget {
-        mac: [2, 0, 0, 0, 0, u8::try_from(place).unwrap_or(u8::MAX)],
-        to: None,
-        address: address.clone(),
-    };
     let ready = match place {
-        0 => ReadyBy::Exports(address),
-        _ if chance.bool() => ReadyBy::Probe(format!("https://{address}:6443/readyz")),
+        0 => ReadyBy::Exports(usual_address(place)),
+        _ if chance.bool() => ReadyBy::Probe(usual_probe(place)),
         _ => ReadyBy::Agent,
     };
     Host {
@@ -209,7 +204,7 @@ fn random_file_host(chance: &mut Rng, place: usize) -> Host {
         stop_timeout: Duration::from_secs(chance.u64(10..40)),
         touches_power: true,
         ready,
-        wake: Some(wake),
+        wake: Some(usual_wake(place)),
     }
 }
 
