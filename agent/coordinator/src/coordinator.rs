@@ -11,6 +11,7 @@
 //! get to know).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::gauge::Gauge;
@@ -18,6 +19,7 @@ use crate::link::LinkWatch;
 use crate::mistake::{Mistake, Mistaken};
 use crate::outage::Outage;
 use crate::peer::{Conclusion, Peer};
+use crate::plan::Schedule;
 use crate::shutdown::Shutdown;
 use crate::stop_time::StopHistory;
 use crate::{
@@ -91,7 +93,7 @@ pub struct Coordinator {
     exports_answer: Option<bool>,
 
     stop_history: StopHistory,
-    plan_now: Plan,
+    plan_now: Schedule,
     journal_failure: Option<String>,
     warnings: BTreeSet<String>,
 
@@ -201,7 +203,10 @@ impl Coordinator {
     }
 
     fn renew_plan(&mut self) {
-        self.plan_now = Plan::new(&self.cluster, &self.stop_history.counting(&self.cluster));
+        let plan = Plan::new(&self.cluster, &self.stop_history.counting(&self.cluster));
+        if plan != **self.plan_now.plan() {
+            self.plan_now = Schedule::from(Arc::new(plan));
+        }
     }
 
     /// Asks to run again at `at`, if that lies ahead.
@@ -241,7 +246,7 @@ impl Coordinator {
 }
 
 /// Returns the stop time that counts for `host`: by the open plan, else by the present one.
-fn stop_time_of(open: Option<&Shutdown>, plan_now: &Plan, host: &HostName) -> Duration {
+fn stop_time_of(open: Option<&Shutdown>, plan_now: &Schedule, host: &HostName) -> Duration {
     let plan = open.map_or(plan_now, |shutdown| &shutdown.plan);
     let planned = plan.hosts.get(host).or_else(|| plan_now.hosts.get(host));
     planned.map_or(Duration::ZERO, |planned| planned.stop)

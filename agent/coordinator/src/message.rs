@@ -1,6 +1,7 @@
 //! What a host tells its peers: its whole state, once a second and on change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -74,7 +75,7 @@ pub struct ToldShutdown {
     /// All reasons known.
     pub reasons: BTreeSet<Reason>,
     /// The plan that all follow.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// Who made the plan.
     pub planner: HostName,
     /// All participants.

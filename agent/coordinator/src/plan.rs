@@ -6,9 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::graph::Graph;
+pub(crate) use self::schedule::Schedule;
+use self::schedule::StopOrder;
 use crate::{Cluster, HostName, ReadyBy, StopTimes, Time, WakeTarget};
 
 mod graph;
+mod schedule;
 #[cfg(test)]
 mod tests;
 
@@ -92,6 +95,13 @@ impl Plan {
         }
     }
 
+    /// Returns whether uniting with `other` would add nothing.
+    fn has_all_of(&self, other: &Self) -> bool {
+        other.hosts.iter().all(|(name, theirs)| {
+            self.hosts.get(name).is_some_and(|ours| ours.needs.is_superset(&theirs.needs))
+        })
+    }
+
     /// Returns whether the stops can be ordered. The owner must not need a host that its UPS
     /// feeds, since it stops after that host.
     pub fn is_acyclic(&self) -> bool {
@@ -101,7 +111,7 @@ impl Plan {
     /// Returns the hosts that stop before `host`: those that need it, directly or through others;
     /// for the owner also every fed host.
     pub fn dependents(&self, host: &HostName) -> BTreeSet<HostName> {
-        Graph::for_stopping(self).before(host)
+        StopOrder::of(self).dependents(host)
     }
 
     /// Returns the hosts that `host` needs directly, and so waits for when it starts.
@@ -117,39 +127,13 @@ impl Plan {
     /// Returns how long it takes from the moment `host` begins until the last host that stops
     /// after it has stopped; zero for a host that the plan lacks.
     pub fn tail(&self, host: &HostName) -> Duration {
-        let graph = Graph::for_stopping(self);
-        let mut tails: BTreeMap<&HostName, Duration> = BTreeMap::new();
-        for name in graph.order() {
-            let after = graph.next_of(name).filter_map(|next| tails.get(next).copied()).max();
-            let own = self.hosts.get(name).map_or(Duration::ZERO, |planned| planned.stop);
-            tails.insert(name, own.saturating_add(after.unwrap_or_default()));
-        }
-        tails.get(host).copied().unwrap_or_default()
+        StopOrder::of(self).tail(host)
     }
 
     /// Returns the critical path: how long the whole shutdown takes if every host waits for those
     /// before it. A host that is not among the participants is off and takes no time.
     pub fn time_needed(&self, overhead: &Overhead, participants: &BTreeSet<HostName>) -> Duration {
-        let graph = Graph::for_stopping(self);
-        // None: nobody on the chain has to stop, so that nobody is waited for either.
-        let mut chains: BTreeMap<&HostName, Option<Duration>> = BTreeMap::new();
-        for name in graph.order() {
-            let after = graph.next_of(name).filter_map(|next| chains.get(next).copied()).max();
-            let after = after.flatten();
-            let own = self.hosts.get(name).filter(|_| participants.contains(name));
-            let chain = match (own, after) {
-                (None, after) => after,
-                (Some(own), None) => Some(own.stop),
-                (Some(own), Some(after)) => {
-                    Some(own.stop.saturating_add(overhead.proof_per_hop).saturating_add(after))
-                }
-            };
-            chains.insert(name, chain);
-        }
-        let longest = chains.into_values().max().flatten().unwrap_or_default();
-        [overhead.lag, overhead.foreign, overhead.ups_delay]
-            .into_iter()
-            .fold(longest, Duration::saturating_add)
+        StopOrder::of(self).time_needed(overhead, |host| participants.contains(host))
     }
 
     /// Returns the last moment at which `host` may begin so that it and all after it have stopped

@@ -1,6 +1,7 @@
 //! The durable state: what the journal holds for the coordinator.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +51,7 @@ pub struct SavedShutdown {
     /// All reasons.
     pub reasons: BTreeSet<Reason>,
     /// The plan.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// Who made the plan.
     pub planner: HostName,
     /// All participants.

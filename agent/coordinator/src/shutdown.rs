@@ -1,10 +1,12 @@
 //! One numbered shutdown, as this host knows it, and how two accounts of it are united.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::plan::Schedule;
 use crate::record::SavedShutdown;
-use crate::{Cause, HostName, Plan, Reason, Standing, Time, ToldShutdown, Trigger};
+use crate::{Cause, HostName, Reason, Standing, Time, ToldShutdown, Trigger};
 
 /// The shutdown that is open on this host.
 ///
@@ -24,7 +26,7 @@ pub(crate) struct Shutdown {
     /// All reasons known.
     pub(crate) reasons: BTreeSet<Reason>,
     /// The plan that all follow.
-    pub(crate) plan: Plan,
+    pub(crate) plan: Schedule,
     /// Who made it.
     pub(crate) planner: HostName,
     /// Who takes part.
@@ -57,7 +59,7 @@ impl Shutdown {
             number: saved.number,
             standing,
             reasons: saved.reasons.clone(),
-            plan: saved.plan.clone(),
+            plan: Schedule::from(Arc::clone(&saved.plan)),
             planner: saved.planner.clone(),
             participants: saved.participants.clone(),
             assumed_end: saved.end.filter(|_| is_same_boot),
@@ -75,7 +77,7 @@ impl Shutdown {
             number: told.number,
             standing,
             reasons: told.reasons.clone(),
-            plan: told.plan.clone(),
+            plan: Schedule::from(Arc::clone(&told.plan)),
             planner: told.planner.clone(),
             participants: told.participants.clone(),
             assumed_end: None,
@@ -94,7 +96,7 @@ impl Shutdown {
             number: self.number,
             standing: self.standing,
             reasons: self.reasons.clone(),
-            plan: self.plan.clone(),
+            plan: Arc::clone(self.plan.plan()),
             planner: self.planner.clone(),
             participants: self.participants.clone(),
             end: self.saved_end(),
@@ -121,7 +123,7 @@ impl Shutdown {
         *number == self.number
             && *standing == self.standing
             && *reasons == self.reasons
-            && *plan == self.plan
+            && plan == self.plan.plan()
             && *planner == self.planner
             && *participants == self.participants
             && *end == self.saved_end()
@@ -139,17 +141,21 @@ impl Shutdown {
     /// Unites the account that a peer told of the same number with this one: reasons,
     /// participants, plan. Where it stands is decided elsewhere.
     pub(crate) fn unite(&mut self, told: &ToldShutdown) {
-        self.reasons.extend(told.reasons.iter().cloned());
-        self.participants.extend(told.participants.iter().cloned());
+        if !self.reasons.is_superset(&told.reasons) {
+            self.reasons.extend(told.reasons.iter().cloned());
+        }
+        if !self.participants.is_superset(&told.participants) {
+            self.participants.extend(told.participants.iter().cloned());
+        }
         if self.planner == told.planner {
             return;
         }
         if self.ranks_before(&told.planner) {
             self.plan.unite(&told.plan);
         } else {
-            let mut plan = told.plan.clone();
-            plan.unite(&self.plan);
-            self.plan = plan;
+            let ours = Arc::clone(self.plan.plan());
+            self.plan = Schedule::from(Arc::clone(&told.plan));
+            self.plan.unite(&ours);
             self.planner.clone_from(&told.planner);
         }
     }

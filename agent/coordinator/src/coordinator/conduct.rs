@@ -384,7 +384,7 @@ impl Coordinator {
 
     /// The current file's plan, with the hosts that only the shutdown's plan still knows.
     fn plan_for_recovery(&self) -> crate::Plan {
-        let mut plan = self.plan_now.clone();
+        let mut plan = crate::Plan::clone(&self.plan_now);
         if let Some(open) = &self.shutdown {
             plan.unite(&open.plan);
         }

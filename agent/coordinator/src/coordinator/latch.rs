@@ -111,15 +111,20 @@ impl Coordinator {
     }
 
     /// Returns all hosts that are not off by intent.
-    pub(super) fn participants_now(&self) -> BTreeSet<HostName> {
-        let is_intended =
-            |name: &HostName| self.owed.get(name).is_some_and(|entry| entry.debt == Debt::Intended);
-        let is_heard = |name: &HostName| {
-            let peer = self.peers.get(name);
-            peer.is_none_or(|peer| peer.is_connected(self.now, self.settings()))
-        };
-        let all = self.cluster.names().into_iter().filter(|name| !is_intended(name));
-        all.filter(|name| !self.errs(Mistake::ForgetsSuperseded) || is_heard(name)).collect()
+    fn participants_now(&self) -> BTreeSet<HostName> {
+        self.cluster.names().into_iter().filter(|name| self.participates(name)).collect()
+    }
+
+    /// Returns whether `host`, one of the file, would take part in a shutdown declared now.
+    pub(super) fn participates(&self, host: &HostName) -> bool {
+        let is_left_out = self.errs(Mistake::ForgetsSuperseded)
+            && self.peers.get(host).is_some_and(|it| !it.is_connected(self.now, self.settings()));
+        !is_left_out && !self.is_intended(host)
+    }
+
+    /// Returns whether `host` is off by intent.
+    pub(super) fn is_intended(&self, host: &HostName) -> bool {
+        self.owed.get(host).is_some_and(|entry| entry.debt == Debt::Intended)
     }
 
     /// Takes up what a peer tells of numbers and of its open shutdown.

@@ -1,6 +1,7 @@
 //! How a coordinator comes to be: from nothing, or from what the journal held.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::begin::Calling;
 use super::tell::Told;
@@ -12,6 +13,7 @@ use crate::mistake::{Mistake, Mistaken};
 use crate::outage::Outage;
 use crate::owed::{Debt, unite};
 use crate::peer::Peer;
+use crate::plan::Schedule;
 use crate::shutdown::Shutdown;
 use crate::stop_time::StopHistory;
 use crate::{Cause, HostName, Note, Owed, Plan, Saved, Standing, Step, Time, TurnReason, Watch};
@@ -47,6 +49,7 @@ impl Coordinator {
         let mut stop_history = StopHistory::default();
         stop_history.merge(&saved.stop_times);
         let plan_now = Plan::new(&cluster, &stop_history.counting(&cluster));
+        let plan_now = Schedule::from(Arc::new(plan_now));
         let mut coordinator = Self {
             gauge: if is_same_boot { Gauge::recover(&saved.gauge) } else { Gauge::new() },
             missed: None,

@@ -33,7 +33,7 @@ impl Coordinator {
         if self.errs(Mistake::NeedsLongestStop) {
             return self.plan_now.hosts.values().map(|host| host.stop).max().unwrap_or_default();
         }
-        self.plan_now.time_needed(&overhead, &self.participants_now())
+        self.plan_now.time_needed(&overhead, |host| self.participates(host))
     }
 
     /// Returns whether the UPS is known to come back with the mains.

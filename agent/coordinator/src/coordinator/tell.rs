@@ -1,6 +1,7 @@
 //! What others get to know, and what becomes durable before they do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Coordinator;
 use crate::mistake::Mistake;
@@ -84,7 +85,7 @@ impl Coordinator {
             number: open.number,
             standing: open.standing,
             reasons: open.reasons.clone(),
-            plan: open.plan.clone(),
+            plan: Arc::clone(open.plan.plan()),
             planner: open.planner.clone(),
             participants: open.participants.clone(),
             time_left: self.battery_end().map(|end| self.now.until(end)),

@@ -49,11 +49,6 @@ impl<'a> Graph<'a> {
         reach(&self.edges, host).into_iter().cloned().collect()
     }
 
-    /// Returns all hosts before `host`.
-    pub(super) fn before(&self, host: &HostName) -> BTreeSet<HostName> {
-        reach(&reversed(&self.edges), host).into_iter().cloned().collect()
-    }
-
     /// Returns all hosts, each behind those that its edges lead to; of those that could be next
     /// the first name is.
     pub(super) fn order(&self) -> Vec<&'a HostName> {

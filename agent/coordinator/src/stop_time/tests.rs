@@ -107,6 +107,6 @@ proptest! {
         let is_news = after.merge(&b);
         prop_assert_eq!(is_news, after != before);
         prop_assert!(!after.merge(&b));
-        prop_assert!(!after.merge(&after.clone().told()));
+        prop_assert!(!after.merge(after.clone().told()));
     }
 }

@@ -153,7 +153,7 @@ fn decode_shutdown(shutdown: v1::ToldShutdown) -> Result<ToldShutdown, DecodeErr
         number: count(shutdown.number, "shutdown.number")?,
         standing,
         reasons: shutdown.reasons.into_iter().map(decode_reason).collect::<Result<_, _>>()?,
-        plan: decode_plan(shutdown.plan.ok_or(Missing("shutdown.plan"))?)?,
+        plan: decode_plan(shutdown.plan.ok_or(Missing("shutdown.plan"))?)?.into(),
         planner: decode_name(shutdown.planner, "shutdown.planner")?,
         participants: decode_names(shutdown.participants, "shutdown.participants")?,
         time_left: optional_span(shutdown.time_left_ms, "shutdown.time_left_ms")?,

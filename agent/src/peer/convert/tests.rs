@@ -52,7 +52,7 @@ pub(in crate::peer) fn full(host: &str) -> StateMessage {
             number: 4,
             standing: Standing::Declared,
             reasons: BTreeSet::from([reason]),
-            plan: plan(),
+            plan: plan().into(),
             planner: HostName::from("nfs"),
             participants: hosts(),
             time_left: Some(Duration::from_mins(4)),
