@@ -8,7 +8,7 @@ use crate::world::reference::{ALL, K1, K2, NFS};
 /// "Outage → ordered shutdown → hold → the mains return → gated, ordered restart", on a UPS that
 /// does not promise to come back.
 #[test]
-fn an_outage_ends_in_the_hold_and_all_come_back_in_order() {
+pub(crate) fn an_outage_ends_in_the_hold_and_all_come_back_in_order() {
     let mut world = World::reference();
     world.outage();
     world.until("nfs holds and the others are off", 300, |world| {
@@ -44,7 +44,7 @@ fn an_outage_ends_in_the_cut_where_return_is_promised() {
 /// "What a host does is decided by one fact of its own: if it has begun it goes through with it
 /// and is woken; if not, it is `up` again."
 #[test]
-fn mains_that_return_when_only_k8s_2_has_begun_bring_back_k8s_2_alone() {
+pub(crate) fn mains_that_return_when_only_k8s_2_has_begun_bring_back_k8s_2_alone() {
     let mut world = World::reference();
     world.outage();
     world.until("k8s-2 begins", 60, |world| world.began(K2).is_some());
@@ -59,7 +59,7 @@ fn mains_that_return_when_only_k8s_2_has_begun_bring_back_k8s_2_alone() {
 
 /// "A second outage is a new number and inherits the participants."
 #[test]
-fn a_second_outage_during_recovery_is_a_new_number_and_strands_nobody() {
+pub(crate) fn a_second_outage_during_recovery_is_a_new_number_and_strands_nobody() {
     let mut world = World::reference();
     world.outage();
     world.until("k8s-1 is off", 300, |world| world.is_off(K1));
@@ -78,7 +78,7 @@ fn a_second_outage_during_recovery_is_a_new_number_and_strands_nobody() {
 /// "An agent that starts in the same boot with a latched shutdown resumes where the journal
 /// stands": `waiting`, on each host.
 #[test]
-fn agents_restarted_while_they_wait_resume() {
+pub(crate) fn agents_restarted_while_they_wait_resume() {
     for host in ALL {
         let mut world = World::reference();
         world.outage();
@@ -89,7 +89,7 @@ fn agents_restarted_while_they_wait_resume() {
 
 /// The same in `stopping`.
 #[test]
-fn agents_restarted_while_they_stop_do_not_stop_twice() {
+pub(crate) fn agents_restarted_while_they_stop_do_not_stop_twice() {
     for host in ALL {
         let mut world = World::reference();
         world.outage();

@@ -7,7 +7,7 @@ use crate::world::{Fact, World};
 
 /// "A declaration takes 1 + the highest number known."
 #[test]
-fn the_next_outage_has_the_next_number() {
+pub(crate) fn the_next_outage_has_the_next_number() {
     let mut world = World::reference();
     for number in 1..=2 {
         world.outage();
@@ -48,7 +48,7 @@ fn two_that_declared_apart_are_one_shutdown_when_the_partition_heals() {
 
 /// "While a host has N `declared`, a trigger adds its reason to N and takes no number."
 #[test]
-fn a_second_trigger_adds_its_reason_to_the_open_shutdown() {
+pub(crate) fn a_second_trigger_adds_its_reason_to_the_open_shutdown() {
     let mut world = World::reference();
     world.machine_mut(K2).stops_in = 900_000;
     world.outage();
@@ -95,7 +95,7 @@ fn a_call_off_given_to_one_host_turns_all() {
 /// "A declaration is acted on only in the boot in which it was latched: after a boot the record
 /// serves recovery, never a stop."
 #[test]
-fn a_host_that_booted_does_not_act_on_what_it_latched_before() {
+pub(crate) fn a_host_that_booted_does_not_act_on_what_it_latched_before() {
     let mut world = World::reference();
     world.mains_fail();
     world.until("k8s-2 is off", 300, |world| world.is_off(K2));
@@ -129,7 +129,7 @@ fn a_host_that_booted_latches_again_what_a_peer_still_acts_on() {
 /// "An owner that boots with a battery shutdown recorded has turned it; with an order recorded it
 /// does not conduct."
 #[test]
-fn an_owner_that_boots_with_an_order_recorded_wakes_nobody() {
+pub(crate) fn an_owner_that_boots_with_an_order_recorded_wakes_nobody() {
     let mut world = World::reference();
     world.order_shutdown(K1, false);
     world.until("all are off", 400, |world| ALL.iter().all(|host| world.is_off(host)));
@@ -201,7 +201,7 @@ fn an_agent_that_lost_its_journal_and_restarts_is_heard() {
 
 /// "No proof and no number leaves a drill": the state of a rehearsal is only a sign of life.
 #[test]
-fn the_state_of_a_drill_proves_nothing_and_declares_nothing() {
+pub(crate) fn the_state_of_a_drill_proves_nothing_and_declares_nothing() {
     let mut world = World::reference();
     let mut message = world.compose(K2);
     message.is_drill = true;
@@ -214,7 +214,7 @@ fn the_state_of_a_drill_proves_nothing_and_declares_nothing() {
 
 /// "Who has turned N does not latch it again, new evidence takes N+1."
 #[test]
-fn new_evidence_after_a_turn_takes_the_next_number() {
+pub(crate) fn new_evidence_after_a_turn_takes_the_next_number() {
     let mut world = World::reference();
     world.machine_mut(K2).can_wake = false;
     world.outage();
@@ -313,7 +313,7 @@ fn contact_that_comes_back_on_battery_ends_the_blind_countdown() {
 
 /// "An *order* ends only by an operator": called off before anybody has begun, it leaves no trace.
 #[test]
-fn an_order_that_is_called_off_turns_and_leaves_nobody_off_by_intent() {
+pub(crate) fn an_order_that_is_called_off_turns_and_leaves_nobody_off_by_intent() {
     let mut world = World::reference();
     world.machine_mut(K2).stops_in = 120_000;
     world.order_shutdown(NFS, false);
@@ -340,4 +340,16 @@ fn a_higher_number_supersedes_a_lower_one() {
         let open = world.status(host).shutdown.map(|open| open.number);
         world.check(open == Some(5), "the higher one is open");
     }
+}
+
+/// "An agent that starts in the same boot with a latched shutdown resumes where the journal
+/// stands", though nobody tells it of it again.
+#[test]
+pub(crate) fn an_agent_that_starts_again_alone_resumes_where_the_journal_stands() {
+    let mut world = World::reference();
+    world.machine_mut(K2).stops_in = 900_000;
+    world.outage();
+    world.isolate(K1);
+    world.restart_agent(K1);
+    world.check(world.phase(K1) == Some(Phase::Waiting), "it waits");
 }

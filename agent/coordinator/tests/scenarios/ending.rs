@@ -20,7 +20,7 @@ impl World {
 /// "Cut, if return is promised: the owner begins only when each fed host is *off*": released is not
 /// enough.
 #[test]
-fn an_owner_that_cuts_waits_until_each_fed_host_is_off() {
+pub(crate) fn an_owner_that_cuts_waits_until_each_fed_host_is_off() {
     let mut world = World::promised();
     world.outage();
     world.until("nfs begins", 200, |world| world.began(NFS).is_some());
@@ -123,7 +123,7 @@ fn an_order_powers_the_owner_off_on_battery_too() {
 
 /// "The owner turns the shutdown to `returning` when mains have held for `mains-stable`."
 #[test]
-fn a_shutdown_turns_when_the_mains_have_held_and_not_at_a_flicker() {
+pub(crate) fn a_shutdown_turns_when_the_mains_have_held_and_not_at_a_flicker() {
     let mut world = World::reference();
     world.machine_mut(K2).stops_in = 400_000;
     world.outage();
@@ -141,7 +141,7 @@ fn a_shutdown_turns_when_the_mains_have_held_and_not_at_a_flicker() {
 /// "If the owner's agent has been silent for twice `mains-stable` while a host that has not begun
 /// reads mains all that time, that host turns N in the owner's place", and conducts.
 #[test]
-fn a_host_turns_in_place_of_an_owner_whose_agent_is_dead_and_conducts() {
+pub(crate) fn a_host_turns_in_place_of_an_owner_whose_agent_is_dead_and_conducts() {
     let mut world = World::reference();
     world.outage();
     world.until("k8s-2 begins", 10, |world| world.began(K2).is_some());

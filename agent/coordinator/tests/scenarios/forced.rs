@@ -59,7 +59,7 @@ fn fsd_that_appears_on_battery_is_the_batterys() {
 /// "One that was there when the agent started, on mains, is a leftover latch: not acted on,
 /// alarmed": "FSD latch makes every booting client go down again".
 #[test]
-fn fsd_that_was_there_before_the_agent_is_alarmed_and_not_acted_on() {
+pub(crate) fn fsd_that_was_there_before_the_agent_is_alarmed_and_not_acted_on() {
     let mut world = World::new(cluster(), 600);
     world.ups.is_forced = true;
     world.run(120);
@@ -86,7 +86,7 @@ fn fsd_that_stays_declares_once() {
 /// "One that was there when the agent started, on mains, is a leftover latch": over a new
 /// connection nobody knows since when it is there either.
 #[test]
-fn fsd_that_is_found_over_a_new_connection_on_mains_is_alarmed_and_not_acted_on() {
+pub(crate) fn fsd_that_is_found_over_a_new_connection_on_mains_is_alarmed_and_not_acted_on() {
     let mut world = World::reference();
     world.find_force_after_a_break();
     world.run(120);

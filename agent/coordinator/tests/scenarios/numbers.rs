@@ -9,7 +9,7 @@ use crate::world::reference::{ALL, K1, K2, NFS, cluster};
 
 /// "While … at most one driver update lies, nothing is declared."
 #[test]
-fn one_driver_update_that_lies_declares_nothing() {
+pub(crate) fn one_driver_update_that_lies_declares_nothing() {
     let mut world = World::reference();
     world.mains_fail();
     world.ups.left = 1_200_000;

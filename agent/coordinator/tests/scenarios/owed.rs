@@ -25,7 +25,7 @@ fn an_owner_that_lost_its_journal_wakes_everybody() {
 /// "Owed are … a host heard `up` that falls silent on battery": woken, though no shutdown was ever
 /// declared.
 #[test]
-fn a_host_that_falls_silent_on_battery_is_woken_without_any_shutdown() {
+pub(crate) fn a_host_that_falls_silent_on_battery_is_woken_without_any_shutdown() {
     let mut world = World::reference();
     world.mains_fail();
     world.run(10);

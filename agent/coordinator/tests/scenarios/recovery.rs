@@ -87,7 +87,7 @@ fn nobody_is_woken_before_the_charge_is_back() {
 
 /// "Every gate has a limit, after which it goes on and says so: `charge-wait`."
 #[test]
-fn a_battery_that_does_not_charge_is_waited_for_no_longer_than_charge_wait() {
+pub(crate) fn a_battery_that_does_not_charge_is_waited_for_no_longer_than_charge_wait() {
     let mut cluster = cluster();
     cluster.settings.charge_wait = Duration::from_mins(10);
     let mut world = World::settled(cluster);
@@ -279,7 +279,7 @@ fn a_host_that_does_not_come_is_passed_by_after_its_wake_timeout() {
 /// "One that is not yet off by then is reported and passed by, and gets its own `wake-timeout` of
 /// packets when it is, also after the end."
 #[test]
-fn a_host_that_hangs_in_its_stop_is_passed_by_and_woken_when_it_is_off_at_last() {
+pub(crate) fn a_host_that_hangs_in_its_stop_is_passed_by_and_woken_when_it_is_off_at_last() {
     let mut world = World::reference();
     world.machine_mut(K2).stops_in = 1_500_000;
     world.outage();
@@ -380,7 +380,7 @@ fn the_end_names_those_who_are_missing() {
 
 /// "One that comes later joins and ends for itself."
 #[test]
-fn a_host_that_comes_after_the_end_is_owed_nothing() {
+pub(crate) fn a_host_that_comes_after_the_end_is_owed_nothing() {
     let mut world = World::reference();
     world.machine_mut(K2).can_wake = false;
     world.turn();

@@ -27,7 +27,7 @@ impl World {
 
 /// "Hosts without dependents begin at once. The others begin when all dependents are released."
 #[test]
-fn hosts_without_dependents_begin_at_once_and_the_others_when_theirs_are_released() {
+pub(crate) fn hosts_without_dependents_begin_at_once_and_the_others_when_theirs_are_released() {
     let mut world = World::reference();
     let at = world.outage();
     world.until("nfs begins", 200, |world| world.began(NFS).is_some());
@@ -40,7 +40,7 @@ fn hosts_without_dependents_begin_at_once_and_the_others_when_theirs_are_release
 /// "… and never later than their latest start, whatever the others do or fail to do": a host that
 /// hangs in its stop.
 #[test]
-fn a_host_that_hangs_delays_the_others_until_their_latest_start_and_no_longer() {
+pub(crate) fn a_host_that_hangs_delays_the_others_until_their_latest_start_and_no_longer() {
     let mut world = World::reference();
     world.machine_mut(K2).stops_in = 9_000_000;
     world.mains_fail();
@@ -59,7 +59,7 @@ fn a_host_that_hangs_delays_the_others_until_their_latest_start_and_no_longer() 
 
 /// "Whatever the others do": a host that is alone begins at its latest start too.
 #[test]
-fn a_host_that_hears_nobody_begins_at_its_latest_start() {
+pub(crate) fn a_host_that_hears_nobody_begins_at_its_latest_start() {
     let mut world = World::reference();
     world.outage();
     world.isolate(K1);
@@ -71,7 +71,7 @@ fn a_host_that_hears_nobody_begins_at_its_latest_start() {
 /// owner: it syncs at once and begins when all are released, or when a third of the time left at
 /// the declaration remains."
 #[test]
-fn a_plan_that_does_not_fit_is_compressed_and_the_owner_stays_for_the_others() {
+pub(crate) fn a_plan_that_does_not_fit_is_compressed_and_the_owner_stays_for_the_others() {
     let mut world = World::new(cluster(), 250);
     world.run(80);
     for host in [K1, K2] {
@@ -133,7 +133,7 @@ fn an_order_never_overruns_a_dependent() {
 /// "A host that has not begun does not begin, for a reason that the battery gave, while a fresh
 /// reading of its own says mains"; "back on battery before the turn it goes on without debounce".
 #[test]
-fn a_host_that_has_not_begun_pauses_on_mains_and_goes_on_without_debounce() {
+pub(crate) fn a_host_that_has_not_begun_pauses_on_mains_and_goes_on_without_debounce() {
     let mut world = World::reference();
     world.outage();
     world.mains_return();
@@ -162,7 +162,7 @@ fn a_host_without_readings_of_its_own_pauses_by_the_owners() {
 /// "Released: … the dependent said `halting` *and* … X sees nothing of it": on Talos `halting`
 /// comes before the NFS unmounts.
 #[test]
-fn halting_does_not_release_while_the_server_still_sees_the_mounts() {
+pub(crate) fn halting_does_not_release_while_the_server_still_sees_the_mounts() {
     let mut world = World::reference();
     world.outage();
     world.until("nfs begins", 200, |world| world.began(NFS).is_some());
@@ -191,7 +191,7 @@ fn a_host_that_died_before_the_outage_is_absent_and_delays_nobody() {
 
 /// "A host not heard since this agent started is *unknown* and is waited for."
 #[test]
-fn a_host_never_heard_is_waited_for_until_the_latest_start() {
+pub(crate) fn a_host_never_heard_is_waited_for_until_the_latest_start() {
     let mut world = World::reference();
     world.crash(K2);
     for host in [NFS, K1] {
@@ -254,7 +254,7 @@ fn a_switch_that_dies_with_the_mains_proves_nobody_off() {
 /// "One loose cable": an owner that lost its own link neither declares others off nor overruns
 /// them.
 #[test]
-fn an_owner_with_a_loose_cable_waits_for_its_latest_start() {
+pub(crate) fn an_owner_with_a_loose_cable_waits_for_its_latest_start() {
     let mut world = World::reference();
     world.outage();
     world.isolate(NFS);
@@ -267,7 +267,7 @@ fn an_owner_with_a_loose_cable_waits_for_its_latest_start() {
 
 /// "ARP alone is no sign of life after `halting`."
 #[test]
-fn a_network_card_that_answers_arp_for_a_halted_machine_keeps_nobody_waiting() {
+pub(crate) fn a_network_card_that_answers_arp_for_a_halted_machine_keeps_nobody_waiting() {
     let mut world = World::promised();
     for host in [K1, K2] {
         world.machine_mut(host).answers_arp_when_off = true;
@@ -347,7 +347,7 @@ fn an_agent_that_is_told_to_end_outside_a_stop_never_says_halting() {
 /// "A host with fresh readings of its own uses those, both ways": a battery that holds longer than
 /// its declarer thought gives more time.
 #[test]
-fn a_host_reckons_with_its_own_readings() {
+pub(crate) fn a_host_reckons_with_its_own_readings() {
     let mut world = World::reference();
     world.machine_mut(K2).stops_in = 9_000_000;
     world.outage();
@@ -373,4 +373,43 @@ fn a_host_whose_stop_is_refused_never_says_halting() {
     world.check(world.released(K1, K2, ReleaseProof::Halting).is_none(), "k8s-1 waits for it");
     world.until("k8s-1 begins", 600, |world| world.began(K1).is_some());
     world.check(world.began_by(K1, BeginReason::LatestStart).is_some(), "until its latest start");
+}
+
+/// "For stopping, every host that a UPS feeds counts as a dependent of that UPS's owner."
+#[test]
+pub(crate) fn the_owner_waits_for_a_fed_host_that_needs_nothing() {
+    let mut cluster = cluster();
+    for host in cluster.hosts.iter_mut().filter(|host| host.name.as_str() == K2) {
+        host.needs.clear();
+        host.stop_timeout = Duration::from_mins(5);
+    }
+    let mut world = World::settled(cluster);
+    world.machine_mut(K2).stops_in = 80_000;
+    world.outage();
+    world.until("nfs begins", 300, |world| world.began(NFS).is_some());
+    world.check(!world.machine(K2).has_mounts, "not before k8s-2 has unmounted");
+}
+
+/// "What it cannot read counts as still there."
+#[test]
+pub(crate) fn mounts_that_cannot_be_read_count_as_still_there() {
+    let mut world = World::reference();
+    world.machine_mut(K1).can_read_mounts = false;
+    world.outage();
+    world.until("nfs begins", 200, |world| world.began(NFS).is_some());
+    world.check(!world.machine(K1).has_mounts, "not before k8s-1 has unmounted");
+}
+
+/// "While a fresh reading of its own says mains": who has not read yet looks first.
+#[test]
+pub(crate) fn an_agent_restarted_in_the_pause_looks_at_the_ups_before_it_begins() {
+    let mut world = World::reference();
+    world.outage();
+    world.run(5);
+    world.mains_return();
+    world.until("k8s-2 halts", 60, |world| world.phase(K2) == Some(Phase::Halting));
+    world.run(2);
+    world.restart_agent(K1);
+    world.run(30);
+    world.check(world.began(K1).is_none(), "k8s-1 stays");
 }

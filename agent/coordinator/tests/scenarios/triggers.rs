@@ -35,7 +35,7 @@ fn lost_contact_on_mains_never_triggers() {
 
 /// "If mains were never away longer than `debounce` … no host stops", whatever the numbers say.
 #[test]
-fn an_outage_shorter_than_the_debounce_is_none() {
+pub(crate) fn an_outage_shorter_than_the_debounce_is_none() {
     let mut world = World::reference();
     world.ups.lie = Some(Box::new(|reading| {
         reading.runtime = Some(Duration::from_secs(20));
@@ -54,7 +54,7 @@ fn an_outage_shorter_than_the_debounce_is_none() {
 
 /// "`OB` together with `LB` is critical; `LB` alone never."
 #[test]
-fn low_battery_on_mains_never_triggers() {
+pub(crate) fn low_battery_on_mains_never_triggers() {
     let mut world = World::reference();
     world.ups.lie = Some(Box::new(|reading| reading.is_low = true));
     world.run(300);
@@ -78,7 +78,7 @@ fn low_battery_on_battery_declares_with_no_more_than_low_battery_left() {
 /// "From its first reading on, whoever declared, no host reckons with more than
 /// `low-battery-left` from that moment".
 #[test]
-fn from_the_first_low_battery_on_no_host_reckons_with_more() {
+pub(crate) fn from_the_first_low_battery_on_no_host_reckons_with_more() {
     let mut world = World::reference();
     world.machine_mut(K2).stops_in = 900_000;
     world.outage();
@@ -189,7 +189,7 @@ fn who_sees_nothing_on_battery_declares_blind_at_double_speed() {
 
 /// "… without any, 60 s".
 #[test]
-fn who_never_had_a_runtime_and_sees_nothing_declares_blind_after_60_s() {
+pub(crate) fn who_never_had_a_runtime_and_sees_nothing_declares_blind_after_60_s() {
     let mut world = World::reference();
     world.ups.lie = Some(Box::new(|reading| {
         reading.runtime = None;
@@ -210,7 +210,7 @@ fn who_never_had_a_runtime_and_sees_nothing_declares_blind_after_60_s() {
 /// "A blind declaration is latched only by hosts that are blind themselves; the others report it
 /// and treat the declarer as leaving", and it is owed.
 #[test]
-fn a_blind_declaration_is_reported_by_those_who_see_and_its_declarer_is_woken() {
+pub(crate) fn a_blind_declaration_is_reported_by_those_who_see_and_its_declarer_is_woken() {
     let mut world = World::reference();
     world.mains_fail();
     world.run(10);
@@ -402,4 +402,21 @@ fn a_calibration_that_looked_like_battery_at_first_is_never_blind() {
     }));
     world.run(400);
     world.check(world.numbers().is_empty(), "nothing is declared");
+}
+
+/// "From its first reading on … no host reckons with more than `low-battery-left` …, until mains":
+/// "old seconds on battery from the last outage".
+#[test]
+pub(crate) fn low_battery_of_one_outage_is_forgotten_in_the_next() {
+    let mut world = World::reference();
+    world.ups.low_below = u64::MAX;
+    world.outage();
+    world.ups.low_below = 0;
+    world.mains_return();
+    world.until("all is whole again", 1200, World::is_whole);
+    world.ups.left = world.ups.full;
+    world.run(100);
+    world.outage();
+    let left = world.status(NFS).shutdown.and_then(|open| open.time_left);
+    world.check(left > Some(world.cluster.settings.low_battery_left), "the runtime counts");
 }

@@ -223,7 +223,8 @@ impl World {
         let owner = self.cluster.ups.owner.clone();
         let is_owner = *host == owner;
         let mounts = if has_mounts && !is_owner { [owner].into() } else { BTreeSet::new() };
-        self.tell(host, Event::MountsRead(Some(mounts)));
+        let can_read = self.machine(host.as_str()).can_read_mounts;
+        self.tell(host, Event::MountsRead(can_read.then_some(mounts)));
         if is_owner {
             let clients = self.machines.values().filter(|machine| machine.name != *host);
             let seen = clients.map(|it| (it.name.clone(), it.has_mounts)).collect();

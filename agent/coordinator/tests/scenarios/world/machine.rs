@@ -45,6 +45,8 @@ pub(crate) struct Machine {
     pub(crate) has_firmware_on: bool,
     /// It answers magic packets.
     pub(crate) can_wake: bool,
+    /// Its agent can read what it has mounted.
+    pub(crate) can_read_mounts: bool,
     /// `upsd` can be reached from here.
     pub(crate) sees_upsd: bool,
     /// A stop call fails.
@@ -83,6 +85,7 @@ impl Machine {
             serves_in: 20_000,
             has_firmware_on: true,
             can_wake: true,
+            can_read_mounts: true,
             sees_upsd: true,
             refuses_stop: false,
             refuses_cut: false,
