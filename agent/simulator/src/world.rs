@@ -215,6 +215,21 @@ impl World {
         })
     }
 
+    /// Returns whether nothing is under way: every machine is off, or runs with an agent that is in
+    /// no shutdown and owes nobody anything.
+    pub fn is_at_rest(&self) -> bool {
+        self.machines.iter().all(|machine| {
+            let is_idle = |agent: &Coordinator| agent.phase() == Phase::Up && agent.is_at_rest();
+            match machine.power {
+                Power::Off => true,
+                Power::Booting => false,
+                Power::Running => {
+                    machine.stop.is_none() && machine.agent.as_ref().is_some_and(is_idle)
+                }
+            }
+        })
+    }
+
     /// Returns how long the battery would carry what has power now.
     pub fn true_left(&self) -> u64 {
         self.ups.left(self.load())

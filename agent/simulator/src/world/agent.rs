@@ -197,7 +197,7 @@ impl World {
         }
     }
 
-    fn send_packet(&mut self, host: usize, to: &curfew_coordinator::HostName) {
+    fn send_packet(&mut self, host: usize, to: &HostName) {
         let Some(place) = self.find(to) else { return };
         let is_off = self.machine(place).power == super::Power::Off;
         let arrives = self.passes(host, place);

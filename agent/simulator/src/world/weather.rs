@@ -181,7 +181,8 @@ impl World {
             machine.rehearses = None;
             let hangs = std::mem::take(&mut machine.stop_never_ends);
             let runs = machine.power == Power::Running && machine.stop.is_none();
-            if hangs && self.machine(host).stop.is_some() {
+            let stops = self.machine(host).stop.is_some_and(|stop| stop.end != End::Hold);
+            if hangs && stops {
                 self.come_after(host, 0, Moment::Ends);
             }
             self.save_pending(host);
