@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod absorb;
+mod armed;
 mod begin;
 mod conduct;
 mod latch;

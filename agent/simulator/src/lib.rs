@@ -14,7 +14,7 @@ mod story;
 mod world;
 
 pub use fact::{Fact, Happened};
-pub use invariant::{Invariant, Judge, Violation};
+pub use invariant::{Invariant, Judge, Violation, compare, twin};
 #[cfg(feature = "mistakes")]
 pub use play::play_with;
 pub use play::{Outcome, play};

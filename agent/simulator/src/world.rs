@@ -23,6 +23,7 @@ mod stranger;
 mod ups;
 mod weather;
 
+pub(crate) use agent::DRILL_NUMBER;
 pub use machine::{Machine, Power, Stop};
 use network::Network;
 use power::{Moment, Output};
@@ -195,6 +196,26 @@ impl World {
         self.traffic
     }
 
+    /// Returns whether messages are lost, doubled or late on their own.
+    pub fn rains(&self) -> bool {
+        self.network.rain.is_some()
+    }
+
+    /// Returns whether the services of a host answer.
+    pub fn serves(&self, host: usize) -> bool {
+        self.machine(host).serves(self.now)
+    }
+
+    /// Returns whether a host tells a drill at this moment.
+    pub fn is_rehearsing(&self, host: usize) -> bool {
+        self.machine(host).rehearses.is_some_and(|(_, until)| self.now < until)
+    }
+
+    /// Returns for how long the mains have been as they are.
+    pub fn line_for(&self) -> u64 {
+        self.now.saturating_sub(self.ups.line_since)
+    }
+
     /// Returns whether the weather of the story is over.
     pub fn has_healed(&self) -> bool {
         self.has_healed
@@ -311,6 +332,24 @@ impl World {
     /// Returns the names of the hosts that serve files.
     fn servers(&self) -> BTreeSet<HostName> {
         self.machines.iter().filter(|it| it.is_server).map(|it| it.name.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+impl World {
+    /// Notes a fact that did not happen, for a test of the judge.
+    pub(crate) fn pretend(&mut self, host: usize, fact: Fact) {
+        self.note(host, fact);
+    }
+
+    /// Gives a machine to a test, to be made into what it is not.
+    pub(crate) fn bend(&mut self, host: usize) -> &mut Machine {
+        self.machine_mut(host)
+    }
+
+    /// Lets time pass in which nothing happens to anybody.
+    pub(crate) fn sleep(&mut self, span: u64) {
+        self.now += span;
     }
 }
 

@@ -119,7 +119,7 @@ impl Coordinator {
     /// A plan that did not fit the battery when it was declared is compressed: for others a latest
     /// start in the past means now; the owner stays for as long as it can, with a third of the
     /// time left at the declaration for itself, at most its stop time and at least 10 s.
-    pub(super) fn latest_start(&self) -> Option<Time> {
+    pub fn latest_start(&self) -> Option<Time> {
         let shutdown = self.shutdown.as_ref()?;
         let end = self.battery_end()?;
         let usual = shutdown.plan.latest_start(&self.me, end, self.settings().cut_margin);

@@ -38,6 +38,11 @@ impl Triggers {
     pub(super) fn with_force_of(self, known: &Self) -> Self {
         Self { forced: known.forced, force_is_new: false, ..self }
     }
+
+    /// Returns whether none of them stands since before `now`.
+    pub(super) fn are_newer_than(&self, now: Time) -> bool {
+        !self.force_is_new && self.standing.values().all(|held| held.since >= now)
+    }
 }
 
 impl Coordinator {

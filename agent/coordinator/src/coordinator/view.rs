@@ -49,6 +49,16 @@ impl Coordinator {
         self.ended
     }
 
+    /// Returns the moment of the last fact.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Returns whether this host waits because it reads mains.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     /// Returns a warning for each host as which two agents speak.
     fn doubled(&self) -> impl Iterator<Item = String> + '_ {
         let limit = self.settings().built_in.blind_left;

@@ -21,7 +21,7 @@ const DATE: i64 = 1_800_000_000;
 const ONE_DAY: u64 = 86_400;
 const ONE_YEAR: u64 = 365 * ONE_DAY;
 /// A rehearsal of a number that no outage will ever reach.
-const DRILL_NUMBER: u64 = 1_000_000;
+pub(crate) const DRILL_NUMBER: u64 = 1_000_000;
 
 /// Returns the stops that the agents have measured before the story, one on each day.
 pub(super) fn measured(story: &Story) -> BTreeMap<HostName, Vec<StopTime>> {

@@ -36,14 +36,20 @@ impl World {
         self.send(host);
     }
 
+    /// Returns whether `upsd` would answer a host with data now.
+    pub fn can_read(&self, host: usize) -> bool {
+        let owner = self.owner;
+        let is_linked = host == owner || self.is_linked(host, owner);
+        is_linked
+            && self.machine(owner).runs_upsd()
+            && self.now >= self.machine(host).upsd_gone_until
+            && self.ups.is_readable(self.now)
+    }
+
     fn tell_reading(&mut self, host: usize) {
         let now = self.now;
         let load = self.load();
-        let owner = self.owner;
-        let is_linked = host == owner || self.is_linked(host, owner);
-        let answers = is_linked
-            && self.machine(owner).runs_upsd()
-            && now >= self.machine(host).upsd_gone_until;
+        let answers = self.can_read(host);
         let reading = if answers { self.ups.reading(now, load) } else { None };
         self.tell(
             host,
@@ -89,7 +95,8 @@ impl World {
         self.ups.has_mains || (self.network.truth.is_on_ups && self.ups.has_output)
     }
 
-    fn has_carrier(&self, host: usize) -> bool {
+    /// Returns whether its network card sees a switch.
+    pub fn has_carrier(&self, host: usize) -> bool {
         self.has_switch() && !self.machine(host).is_unplugged
     }
 

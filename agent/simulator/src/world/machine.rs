@@ -145,6 +145,36 @@ impl Machine {
         });
     }
 
+    /// Returns its agent, if that runs.
+    pub fn agent(&self) -> Option<&Coordinator> {
+        self.agent.as_ref()
+    }
+
+    /// Returns which run of the agent in this boot it is.
+    pub fn run(&self) -> u64 {
+        self.runs
+    }
+
+    /// Returns what its disk holds of the agent.
+    pub fn journal(&self) -> Option<&Saved> {
+        self.journal.as_ref()
+    }
+
+    /// Returns whether the journal was written in the boot that runs.
+    pub fn is_journal_of_boot(&self) -> bool {
+        self.journal.as_ref().is_some_and(|saved| saved.session.boot == self.boot)
+    }
+
+    /// Returns whether its disk takes no records.
+    pub fn has_bad_disk(&self) -> bool {
+        self.disk_fails
+    }
+
+    /// Returns whether its OS takes calls, and carries them out within `planned` milliseconds.
+    pub fn stops_within(&self, planned: u64) -> bool {
+        !self.stop_never_ends && !self.refuses_stop && self.truth.stops_in <= planned
+    }
+
     /// Returns whether its kernel runs.
     pub fn runs(&self) -> bool {
         self.power == Power::Running

@@ -86,6 +86,11 @@ impl UpsWorld {
         self.energy / (load + OWN_WATTS)
     }
 
+    /// Returns whether the battery is truly as empty as `LB` says.
+    pub fn is_low(&self) -> bool {
+        self.charge() < self.truth.low_percent
+    }
+
     /// Returns how full the battery truly is, in percent.
     pub fn charge(&self) -> u64 {
         self.energy.saturating_mul(100) / self.capacity.max(1)

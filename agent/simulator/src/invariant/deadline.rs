@@ -1,0 +1,73 @@
+//! Who has latched a shutdown stops in time, whatever the others do.
+
+use std::collections::BTreeMap;
+
+use curfew_coordinator::{Coordinator, Note, Phase, Standing};
+
+use super::{Scene, Verdict};
+
+/// From the latest start until the OS must have taken the call.
+const LIMIT: u64 = 10_000;
+
+/// What it remembers.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub(super) struct Memory {
+    /// Since when each host, by this run of its agent, is beyond its latest start and does not stop.
+    late_since: BTreeMap<usize, (u64, u64)>,
+    /// When a call of a host last failed, and that was reported.
+    pub(super) refused_at: BTreeMap<usize, u64>,
+}
+
+/// Every host that has latched N, is not paused and has not turned has an accepted stop, or has
+/// exhausted and reported all ways, by its latest start + 10 s.
+///
+/// Whether a stop runs is the world's to say, and when the latest start is the agent's, from
+/// whatever it was told; a latest start that only a new reading brings counts from that reading,
+/// and one that passed while no agent ran from the agent's start.
+pub(super) fn deadline(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
+    let world = scene.world;
+    let now = scene.now();
+    for (host, note) in scene.notes() {
+        if matches!(note, Note::StopFailed { .. }) {
+            memory.refused_at.insert(host, now);
+        }
+    }
+    if !scene.is_beat {
+        return Ok(());
+    }
+    for host in world.hosts() {
+        let machine = world.machine(host);
+        let late = machine.agent().filter(|_| machine.stop.is_none() && machine.runs());
+        if !late.is_some_and(|agent| is_late(agent)) {
+            memory.late_since.remove(&host);
+            continue;
+        }
+        let run = u64::from(machine.boots) << 32 | machine.run();
+        let (known, since) = *memory.late_since.entry(host).or_insert((run, now));
+        if known != run {
+            memory.late_since.insert(host, (run, now));
+            continue;
+        }
+        let is_refused = memory.refused_at.get(&host).is_some_and(|at| *at >= since);
+        if now - since > LIMIT && !is_refused {
+            let (host, span) = (scene.name(host), now - since);
+            return Err(format!(
+                "{host} is {span} ms beyond its latest start, and nothing stops it"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_late(agent: &Coordinator) -> bool {
+    let is_declared = matches!(agent.open(), Some((_, Standing::Declared)));
+    if !is_declared || agent.is_paused() {
+        return false;
+    }
+    match agent.phase() {
+        Phase::Up => false,
+        Phase::Waiting | Phase::Stopping | Phase::Halting | Phase::Holding => {
+            agent.latest_start().is_some_and(|latest| latest <= agent.now())
+        }
+    }
+}

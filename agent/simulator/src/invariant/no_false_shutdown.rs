@@ -1,0 +1,80 @@
+//! Nobody stops without evidence.
+
+use curfew_coordinator::{Cause, Note, Trigger};
+
+use super::history::Trouble;
+use super::{Scene, Verdict, millis};
+use crate::Fact;
+
+/// How much longer than it was an outage may look: the driver's pace, and a poll.
+const BLUR: u64 = 3_000;
+
+/// Each declaration names its evidence. If mains were never away longer than `debounce` and nobody
+/// ordered, no host stops. While the true time left exceeds twice (time needed + reserve) and at
+/// most one driver update lies, nothing is declared.
+///
+/// An `FSD` is an order. A blind declaration rests on a countdown and no reading: it is judged by
+/// the second sentence where somebody could have seen the mains return.
+pub(super) fn no_false_shutdown(scene: &Scene<'_>) -> Verdict {
+    for happened in scene.news {
+        match &happened.fact {
+            Fact::Note(note @ Note::Declared { .. }) => has_evidence(scene, happened.host, note)?,
+            Fact::StopBegan => has_cause(scene, happened.host)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn has_evidence(scene: &Scene<'_>, host: usize, note: &Note) -> Verdict {
+    let Note::Declared { number, trigger, cause, evidence, .. } = note else { return Ok(()) };
+    let name = scene.name(host);
+    if evidence.is_empty() {
+        return Err(format!("{name} declares {number} and does not say why"));
+    }
+    let is_possible = match trigger {
+        Trigger::Operator => scene.history.has(Trouble::Orders),
+        Trigger::Forced => scene.history.has(Trouble::Status),
+        Trigger::Computed | Trigger::LowBattery | Trigger::Charge | Trigger::Time => {
+            scene.history.longest_dark(scene.now()) > 0
+        }
+        Trigger::Blind => scene.history.longest_dark(scene.now()) > 0,
+    };
+    if !is_possible {
+        return Err(format!("{name} declares {number} for {trigger}, and there is nothing of it"));
+    }
+    let is_judged = *cause == Cause::Battery
+        && !matches!(trigger, Trigger::Blind | Trigger::Forced)
+        && !scene.history.has(Trouble::Numbers)
+        && !scene.history.has(Trouble::Status)
+        && (90..=110).contains(&scene.world.ups().truth.runtime_percent);
+    let Some(agent) = scene.world.agent(host).filter(|_| is_judged) else { return Ok(()) };
+    let needed = millis(agent.status().plan.time_needed);
+    let reserve = millis(scene.world.cluster().settings.reserve);
+    let left = scene.history.least_left(scene.world);
+    if left > (needed + reserve) * 2 {
+        return Err(format!(
+            "{name} declares {number} for {trigger} with {left} ms left and {needed} ms needed"
+        ));
+    }
+    Ok(())
+}
+
+fn has_cause(scene: &Scene<'_>, host: usize) -> Verdict {
+    let history = scene.history;
+    let open = scene.world.agent(host).and_then(|agent| agent.open());
+    if history.stopped_by_person.contains(&host)
+        || history.has(Trouble::Orders)
+        || history.has(Trouble::Status)
+        || open.is_some_and(|(number, _)| history.is_blind(number))
+    {
+        return Ok(());
+    }
+    let debounce = millis(scene.world.cluster().settings.debounce);
+    let dark = history.longest_dark(scene.now());
+    if dark + BLUR < debounce {
+        let host = scene.name(host);
+        return Err(format!("{host} stops, and the mains were away for {dark} ms at most"));
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Everybody gets back up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use curfew_coordinator::{Cause, Note, Plan, StopTimes, Trigger};
+
+use super::{Scene, Verdict, millis};
+use crate::world::Power;
+use crate::{Change, Fact};
+
+/// What a recovery takes besides its limits: looks, messages, an agent that starts.
+const BLUR: u64 = 60_000;
+
+/// What it remembers.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub(super) struct Memory {
+    /// The first and the last packet to each host since it was last off.
+    packets: BTreeMap<usize, (u64, u64)>,
+    /// Hosts whose missing was reported since they were last up.
+    reported: BTreeSet<usize>,
+    /// Hosts that are off by an order or by a person's will, until they are woken.
+    by_will: BTreeSet<usize>,
+    is_judged: bool,
+}
+
+/// Of all hosts that were up when the mains first failed since the cluster was last whole: within
+/// the limits of the longest chain after the last return of the mains, each is running, or was sent
+/// packets for a full `wake-timeout` while truly off, or is truly unable to start and is reported.
+///
+/// The limits are twice `mains-stable` (an owner that is silent is waited for), `charge-wait`, and
+/// the `wake-timeout`s and boots along the chain, and the longest stop that runs yet. By then no
+/// shutdown is open either, but for an order. Who is off by an order or a person's will is not
+/// stranded, and where no agent lives nobody can send packets.
+pub(super) fn nobody_stranded(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
+    for happened in scene.news {
+        let host = happened.host;
+        match &happened.fact {
+            Fact::Note(Note::PassedBy { host, .. } | Note::Lost { host }) => {
+                memory.reported.extend(scene.world.find(host));
+            }
+            Fact::PacketSent { to, is_off: true, .. } => {
+                let Some(place) = scene.world.find(to) else { continue };
+                let span = memory.packets.entry(place).or_insert((happened.at, happened.at));
+                span.1 = happened.at;
+            }
+            Fact::StopCalled(call) if call.cause == Cause::Order => {
+                memory.by_will.insert(host);
+            }
+            Fact::Changed(Change::HostStopped { .. }) => {
+                memory.by_will.insert(host);
+            }
+            Fact::Booted => {
+                memory.by_will.remove(&host);
+                memory.packets.remove(&host);
+                memory.reported.remove(&host);
+            }
+            _ => {}
+        }
+    }
+    let Some(healed_at) = scene.history.healed_at.filter(|_| scene.is_beat) else { return Ok(()) };
+    if !memory.is_judged && scene.now() > healed_at + limit(scene) {
+        memory.is_judged = true;
+        return nobody_stranded_at_the_end(memory, scene);
+    }
+    Ok(())
+}
+
+/// The same, held against the world as it is now.
+pub(super) fn nobody_stranded_at_the_end(memory: &Memory, scene: &Scene<'_>) -> Verdict {
+    let world = scene.world;
+    if world.is_whole() {
+        return Ok(());
+    }
+    let Some(up) = &scene.history.up_at_failure else { return Ok(()) };
+    let has_living = world.hosts().any(|host| world.agent(host).is_some());
+    let timeout = millis(world.cluster().settings.wake_timeout);
+    let every = millis(world.cluster().settings.wake_every);
+    for host in up.iter().copied() {
+        let machine = world.machine(host);
+        let got_packets = memory
+            .packets
+            .get(&host)
+            .is_some_and(|(first, last)| last - first + every + BLUR / 10 >= timeout);
+        let is_excused = memory.by_will.contains(&host)
+            || machine.power == Power::Booting
+            || (machine.runs() && machine.stop.is_none())
+            || got_packets
+            || (machine.is_broken && memory.reported.contains(&host))
+            || !has_living;
+        if !is_excused {
+            let (name, stop) = (scene.name(host), machine.stop);
+            return Err(format!("{name} is stranded: {:?}, {stop:?}", machine.power));
+        }
+    }
+    for host in world.hosts() {
+        let Some((number, standing)) = world.agent(host).and_then(|agent| agent.open()) else {
+            continue;
+        };
+        let is_order =
+            scene.history.triggers.get(&number).is_some_and(|all| {
+                all.contains(&Trigger::Operator) || all.contains(&Trigger::Forced)
+            });
+        if !is_order {
+            let (name, standing) = (scene.name(host), standing.as_str());
+            return Err(format!("{number} is still open on {name}: {standing}"));
+        }
+    }
+    Ok(())
+}
+
+fn limit(scene: &Scene<'_>) -> u64 {
+    let world = scene.world;
+    let settings = &world.cluster().settings;
+    let plan = Plan::new(world.cluster(), &StopTimes::new());
+    let mut longest = 0;
+    for host in &world.cluster().hosts {
+        longest = longest.max(plan.needs_all(&host.name).len() + 1);
+    }
+    let stop = world.hosts().map(|host| world.machine(host).truth.stops_in).max();
+    let boot = world.hosts().map(|host| world.machine(host).truth.boots_in).max();
+    let each = millis(settings.wake_timeout) + boot.unwrap_or_default();
+    millis(settings.mains_stable) * 2
+        + millis(settings.charge_wait)
+        + each * longest as u64
+        + stop.unwrap_or_default() * 2
+        + BLUR
+}

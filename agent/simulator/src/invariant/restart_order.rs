@@ -1,0 +1,98 @@
+//! Nobody is woken before what it needs.
+
+use std::collections::BTreeMap;
+
+use curfew_coordinator::{Gate, HostName, Note, Phase, ReadyBy};
+
+use super::{Scene, Verdict};
+use crate::Fact;
+use crate::world::World;
+
+/// How old the mains of a reading may be: the driver's pace, a poll, and until it is stale.
+const POLL: u64 = 6_000;
+/// What was seen to serve may have stopped since the last look.
+const BLUR: u64 = 2_000;
+
+/// What it remembers.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub(super) struct Memory {
+    /// When each host last served.
+    served_at: BTreeMap<usize, u64>,
+    /// When each host began to conduct.
+    conducts_since: BTreeMap<usize, u64>,
+    /// When recovery last went on without a host.
+    passed_at: BTreeMap<usize, u64>,
+    /// When a gate of a conductor was last passed by its limit.
+    limit_at: BTreeMap<(usize, Gate), u64>,
+}
+
+/// No packet is sent to H before each need of H truly served once since this recovery began, or its
+/// limit passed; no packet while truly on battery for longer than a poll.
+///
+/// To serve is what the file says: a probe or the exports answer, else the agent runs and says `up`.
+/// A limit of an earlier recovery counts as long as the host has not served since. A conductor that
+/// cannot read the UPS sends packets on battery after `charge-wait`, and says so.
+pub(super) fn restart_order(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
+    let now = scene.now();
+    if scene.is_beat {
+        for host in scene.world.hosts().filter(|host| serves(scene.world, *host)) {
+            memory.served_at.insert(host, now);
+        }
+    }
+    for happened in scene.news {
+        let host = happened.host;
+        match &happened.fact {
+            Fact::Note(Note::Conducting { .. }) => {
+                memory.conducts_since.insert(host, now);
+            }
+            Fact::Note(Note::PassedBy { host, .. }) => {
+                if let Some(place) = scene.world.find(host) {
+                    memory.passed_at.insert(place, now);
+                }
+            }
+            Fact::Note(Note::GatePassed { gate, by_limit: true }) => {
+                memory.limit_at.insert((host, *gate), now);
+            }
+            Fact::PacketSent { to, .. } => memory.may_wake(scene, host, to)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn serves(world: &World, host: usize) -> bool {
+    let by = world.cluster().hosts.get(host).map(|host| &host.ready);
+    match by {
+        Some(ReadyBy::Agent) => {
+            let machine = world.machine(host);
+            machine.stop.is_none() && machine.agent().is_some_and(|it| it.phase() == Phase::Up)
+        }
+        _ => world.serves(host),
+    }
+}
+
+impl Memory {
+    fn may_wake(&self, scene: &Scene<'_>, by: usize, to: &HostName) -> Verdict {
+        let world = scene.world;
+        let began = self.conducts_since.get(&by).copied().unwrap_or_default();
+        let by_limit = |gate| self.limit_at.get(&(by, gate)).is_some_and(|at| *at >= began);
+        let name = scene.name(by);
+        let is_dark = !world.ups().has_mains && world.line_for() > POLL;
+        if is_dark && !by_limit(Gate::Mains) {
+            return Err(format!("{name} wakes {to} on battery"));
+        }
+        let place = world.find(to);
+        for need in place.map(|place| &world.machine(place).needs).into_iter().flatten() {
+            let Some(place) = world.find(need) else { continue };
+            let served_at = self.served_at.get(&place).copied();
+            let has_served = serves(world, place) || served_at.is_some_and(|at| at + BLUR >= began);
+            let passed_at = self.passed_at.get(&place).copied();
+            let is_passed = passed_at.is_some_and(|at| Some(at) >= served_at);
+            let is_own = place == by && by_limit(Gate::Exports);
+            if !has_served && !is_passed && !is_own {
+                return Err(format!("{name} wakes {to} before {need} serves"));
+            }
+        }
+        Ok(())
+    }
+}
