@@ -19,6 +19,7 @@ mod mistakes;
 mod numbers;
 mod owed;
 mod recovery;
+mod restarting;
 mod stopping;
 mod sweep;
 mod triggers;
