@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use curfew_coordinator::{BootId, BuiltIn, Coordinator, HostName, Session, Start, Time};
+use curfew_coordinator::{BootId, BuiltIn, Cluster, Coordinator, HostName, Session, Start, Time};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -218,6 +218,11 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Returns the present moment of the boot clock.
 fn boot_time() -> Time {
     Time::from_millis(clock::boot_ms())
+}
+
+/// Returns the cluster of a file as coordinators know it.
+pub(crate) fn cluster(file: &ClusterFile) -> anyhow::Result<Cluster> {
+    translate::cluster(file)
 }
 
 /// Returns the name that was given, else the machine's own.

@@ -3,6 +3,7 @@
 mod demo;
 mod operator;
 mod peers;
+mod simulate;
 mod status;
 
 use std::fmt::Display;
@@ -55,6 +56,12 @@ enum Command {
     /// Nothing of this machine is touched, and it needs neither root nor hardware. It ends with 1
     /// if a host stopped or started out of order, or was left off.
     Demo(demo::DemoArgs),
+    /// Simulate an outage of a cluster of your own: what if the mains fail now?
+    ///
+    /// The agents are the real ones, on virtual time; machines, network and UPS are simulated, and
+    /// nothing is asked or touched. It ends with 1 if a host loses its power while it runs, or is
+    /// not back at the end.
+    Simulate(Box<simulate::SimulateArgs>),
     /// Order the whole cluster to shut down, as an operator.
     Shutdown(operator::Shutdown),
     /// Turn the open shutdown, as an operator: nobody begins any more, all come back.
@@ -94,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::status(&args),
         Command::Pki(pki) => peers::pki(&pki),
         Command::Demo(args) => demo::demo(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
         Command::Shutdown(args) => operator::shutdown(args),
         Command::CallOff(server) => operator::call_off(&server),
         Command::Wake(args) => operator::wake(args),

@@ -239,6 +239,15 @@ pub struct Restart {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FileHash([u8; 32]);
 
+/// What a file is read for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// To stop the hosts that it names: all must be of a system that this version can stop.
+    Run,
+    /// To simulate them, whatever they are.
+    Simulate,
+}
+
 /// What came of reading a file.
 #[derive(Debug)]
 pub struct Parsed {
@@ -283,13 +292,26 @@ pub enum ClusterFileError {
 impl ClusterFile {
     /// Parses the text of a file, reporting all mistakes at once.
     pub fn parse(text: &str) -> Parsed {
-        section::parse(text, &|_| true)
+        Self::parse_for(Purpose::Run, text)
+    }
+
+    /// Parses the text of a file for a purpose, reporting all mistakes at once.
+    pub fn parse_for(purpose: Purpose, text: &str) -> Parsed {
+        section::parse(text, purpose, &|_| true)
     }
 
     /// Reads a file for running; what it returns beside the file are warnings and notes.
     pub fn load(path: &Path) -> Result<(Self, Vec<Finding>), ClusterFileError> {
+        Self::load_for(Purpose::Run, path)
+    }
+
+    /// Reads a file for a purpose; what it returns beside the file are warnings and notes.
+    pub fn load_for(
+        purpose: Purpose,
+        path: &Path,
+    ) -> Result<(Self, Vec<Finding>), ClusterFileError> {
         let text = read(path)?;
-        let Parsed { findings, file } = Self::parse(&text);
+        let Parsed { findings, file } = Self::parse_for(purpose, &text);
         match file.filter(|_| !has_errors(&findings)) {
             Some(file) => Ok((file, findings)),
             None => Err(ClusterFileError::Refuse { path: path.to_owned(), findings }),

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::finding::Severity;
 use super::value::{format_duration, parse_duration};
-use super::{ClusterFile, ClusterFileError, OffProof, System, section};
+use super::{ClusterFile, ClusterFileError, OffProof, Purpose, System, section};
 
 mod manual;
 mod refusal;
@@ -92,7 +92,7 @@ fn the_hash_follows_what_the_file_says_and_not_its_layout() {
 
 #[test]
 fn a_missing_password_file_is_a_warning_where_the_check_runs() {
-    let parsed = section::parse(COMMANDS, &|_| false);
+    let parsed = section::parse(COMMANDS, Purpose::Run, &|_| false);
     let warnings = parsed.findings.iter().filter(|f| f.severity == Severity::Warning);
     let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");

@@ -2,11 +2,14 @@
 
 use super::super::reader::{Report, Spot};
 use super::super::section::Draft;
-use super::super::{Host, OffProof, System};
+use super::super::{Host, OffProof, Purpose, System};
 
 /// Reports every such rule that the file breaks.
-pub(super) fn check(draft: &Draft<'_>, report: &Report<'_>) {
-    check_supported(draft, report);
+pub(super) fn check(draft: &Draft<'_>, report: &Report<'_>, purpose: Purpose) {
+    match purpose {
+        Purpose::Run => check_supported(draft, report),
+        Purpose::Simulate => {}
+    }
     check_tables_match(draft, report);
     check_owner(draft, report);
     check_rehearsal(draft, report);

@@ -1,0 +1,443 @@
+//! What a course amounts to: how it went, what the battery had left, and what took longest.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use curfew_coordinator::{BeginReason, HostName, Note, Plan, ReleaseProof};
+
+use crate::course::{Course, State};
+use crate::fact::{Fact, Happened};
+use crate::question::NEVER;
+use crate::story::{Change, Story};
+use crate::words::in_words;
+
+/// How an outage went, the best first.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Grade {
+    /// The mains were back before a shutdown was declared.
+    NotNeeded,
+    /// Whoever stopped did so in order, and everybody came back.
+    InOrder,
+    /// A host did not wait for others any longer, since its latest start had come.
+    LatestStart,
+    /// A host did not come back.
+    Stranded,
+    /// A host lost its power while it had something to lose.
+    LostPower,
+    /// An invariant did not hold.
+    Broken,
+}
+
+/// What the battery had left when the last host was safe.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Margin {
+    /// So long it would have carried what it carried then, and so full it was.
+    Left {
+        /// In milliseconds.
+        millis: u64,
+        /// In percent.
+        charge: u64,
+        /// When.
+        at: u64,
+        /// The mains came back before everybody was safe, or before anybody had to be.
+        by_return: bool,
+    },
+    /// So much was missing to the host that needed most; none if no battery would have been enough.
+    Missing {
+        /// In milliseconds.
+        millis: Option<u64>,
+    },
+}
+
+/// A step of the critical path.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Link {
+    /// The host.
+    pub host: HostName,
+    /// What of it.
+    pub step: Step,
+    /// From when.
+    pub from: u64,
+    /// Until when.
+    pub to: u64,
+}
+
+/// What takes time on the critical path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// The host stops, until nobody waits for it any more.
+    Stop,
+    /// It is gone, and the next one waits for the proof.
+    Proof,
+    /// It is not gone, and the next one waits until its latest start.
+    Blocks,
+}
+
+/// What a course amounts to.
+#[derive(Clone, Debug)]
+pub struct Measure {
+    /// How it went.
+    pub grade: Grade,
+    /// What was left; none without a battery in the story.
+    pub margin: Option<Margin>,
+    /// When the shutdown was declared.
+    pub declared_at: Option<u64>,
+    /// The critical path, the last step first.
+    pub path: Vec<Link>,
+    /// Who began by its latest start.
+    pub by_latest_start: Vec<HostName>,
+    /// Who lost its power while it had something to lose.
+    pub lost: Vec<HostName>,
+    /// Who was not back at the end.
+    pub stranded: Vec<HostName>,
+    /// A host stopped while another one had workloads or mounts that needed it.
+    pub is_order_broken: bool,
+    /// A host stopped while another one that needed it still had power.
+    pub is_overlapping: bool,
+}
+
+impl Measure {
+    /// Measures a course of a story.
+    pub fn of(story: &Story, course: &Course) -> Self {
+        Surveyor::new(story, course).measure()
+    }
+
+    /// Returns the step whose shortening would help most.
+    pub fn weakest(&self) -> Option<&Link> {
+        self.path.iter().max_by_key(|link| link.to - link.from)
+    }
+
+    /// Returns whether everybody was safe in time and came back.
+    pub fn is_good(&self) -> bool {
+        self.grade <= Grade::LatestStart
+    }
+}
+
+/// What one host did first in the outage.
+#[derive(Clone, Copy, Debug, Default)]
+struct Way {
+    began: Option<(u64, BeginReason)>,
+    halted: Option<u64>,
+    unmounted: Option<u64>,
+    /// Off by its own stop, or held.
+    safe: Option<u64>,
+    lost: Option<u64>,
+    crashed: bool,
+}
+
+struct Surveyor<'a> {
+    story: &'a Story,
+    course: &'a Course,
+    plan: Plan,
+    ways: Vec<Way>,
+}
+
+impl<'a> Surveyor<'a> {
+    fn new(story: &'a Story, course: &'a Course) -> Self {
+        let plan = Plan::new(&story.cluster, &std::collections::BTreeMap::new());
+        let mut ways = vec![Way::default(); course.lanes.len()];
+        for happened in course.facts.iter().filter(|it| it.at >= course.failed_at) {
+            if let Some(way) = ways.get_mut(happened.host) {
+                learn(way, happened);
+            }
+        }
+        Self { story, course, plan, ways }
+    }
+
+    fn measure(&self) -> Measure {
+        let lost = self.hosts(|way| way.lost.is_some() && !way.crashed);
+        let by_latest_start =
+            self.hosts(|way| matches!(way.began, Some((_, BeginReason::LatestStart))));
+        let stranded = self.stranded();
+        let declared_at = self.first(|fact| matches!(fact, Fact::Note(Note::Declared { .. })));
+        let grade = if self.course.violation.is_some() {
+            Grade::Broken
+        } else if !lost.is_empty() {
+            Grade::LostPower
+        } else if !stranded.is_empty() {
+            Grade::Stranded
+        } else if !by_latest_start.is_empty() {
+            Grade::LatestStart
+        } else if declared_at.is_some() {
+            Grade::InOrder
+        } else {
+            Grade::NotNeeded
+        };
+        Measure {
+            grade,
+            margin: self.margin(),
+            declared_at,
+            path: self.path(),
+            by_latest_start,
+            lost,
+            stranded,
+            is_order_broken: self.has_pair(|before, after| {
+                let gone = before.unmounted.or(before.halted).or(before.safe);
+                let gone = gone.max(before.halted);
+                after.is_some_and(|began| gone.is_none_or(|gone| began < gone))
+            }),
+            is_overlapping: self.has_pair(|before, after| {
+                after.is_some_and(|began| before.safe.is_none_or(|safe| began < safe))
+            }),
+        }
+    }
+
+    fn hosts(&self, is_meant: impl Fn(&Way) -> bool) -> Vec<HostName> {
+        let pairs = self.course.lanes.iter().zip(&self.ways);
+        let fed = pairs.filter(|(lane, way)| lane.is_fed && is_meant(way));
+        fed.map(|(lane, _)| lane.name.clone()).collect()
+    }
+
+    fn stranded(&self) -> Vec<HostName> {
+        let at = self.course.ended_at;
+        let is_back = |host: usize| {
+            matches!(self.course.state_at(host, at), State::Up | State::Unwatched | State::Waiting)
+        };
+        let lanes = self.course.lanes.iter().enumerate();
+        lanes.filter(|(host, _)| !is_back(*host)).map(|(_, lane)| lane.name.clone()).collect()
+    }
+
+    fn first(&self, is_meant: impl Fn(&Fact) -> bool) -> Option<u64> {
+        self.course.facts.iter().find(|it| is_meant(&it.fact)).map(|it| it.at)
+    }
+
+    /// Returns whether a host that another needs began too early, by the judgement of `is_early`:
+    /// the way of the one that needs, and when the one that is needed began.
+    fn has_pair(&self, is_early: impl Fn(&Way, Option<u64>) -> bool) -> bool {
+        self.course.lanes.iter().zip(&self.ways).any(|(lane, way)| {
+            let dependents = self.plan.dependents(&lane.name);
+            let began = way.began.map(|(at, _)| at);
+            dependents.iter().filter_map(|name| self.way(name)).any(|before| {
+                // Who was not running has nothing to lose.
+                before.began.is_some() && is_early(before, began)
+            })
+        })
+    }
+
+    fn way(&self, name: &HostName) -> Option<&Way> {
+        self.ways.get(self.place(name)?)
+    }
+
+    fn place(&self, name: &HostName) -> Option<usize> {
+        self.course.lanes.iter().position(|lane| lane.name == *name)
+    }
+
+    fn margin(&self) -> Option<Margin> {
+        let lost = self.ways.iter().zip(&self.course.lanes);
+        let mut lost = lost
+            .filter(|(way, lane)| way.lost.is_some() && !way.crashed && lane.is_fed)
+            .map(|(way, lane)| self.missing(way, &lane.name))
+            .peekable();
+        if lost.peek().is_some() {
+            // None outranks every number here: such a host would never have been safe.
+            let missing: Option<Vec<u64>> = lost.collect();
+            return Some(Margin::Missing { millis: missing.and_then(|it| it.into_iter().max()) });
+        }
+        let safe = self.ways.iter().filter_map(|way| way.safe).max();
+        let returned = self.course.returned_at;
+        let at = safe.into_iter().chain(returned).min()?;
+        let sample = self.course.battery_before(at)?;
+        Some(Margin::Left {
+            millis: sample.left.saturating_sub(at - sample.at),
+            charge: sample.charge,
+            at,
+            by_return: safe.is_none_or(|safe| returned.is_some_and(|returned| returned < safe)),
+        })
+    }
+
+    /// Returns how much longer the battery would have had to last for a host.
+    fn missing(&self, way: &Way, name: &HostName) -> Option<u64> {
+        let (began, _) = way.began?;
+        let hangs = self.course.facts.iter().any(|it| {
+            matches!(&it.fact, Fact::Changed(Change::StopTakes { host, span: Some(NEVER) }) if host == name)
+        });
+        let truth = self.story.hosts.get(name).cloned().unwrap_or_default();
+        (!hangs).then(|| (began + truth.stops_in).saturating_sub(way.lost.unwrap_or(began)))
+    }
+
+    /// Walks back from the host that was safe last to the one that began first.
+    fn path(&self) -> Vec<Link> {
+        let last = self.ways.iter().enumerate().filter(|(_, way)| way.began.is_some());
+        // Who hangs for ever is on the path of those who waited for it.
+        let last = last.max_by_key(|(_, way)| way.lost.or(way.safe).unwrap_or_default());
+        let Some((mut host, _)) = last else { return Vec::new() };
+        let end = |way: &Way| way.lost.or(way.safe).unwrap_or(self.course.ended_at);
+        let mut links = Vec::new();
+        let mut gone = self.ways.get(host).map_or(0, end);
+        let mut seen = BTreeSet::new();
+        while seen.insert(host) {
+            let Some(way) = self.ways.get(host) else { break };
+            let Some((began, why)) = way.began else { break };
+            links.push(self.link(host, Step::Stop, began, gone));
+            let Some((before, step, from)) = self.waited_for(host, began, why) else { break };
+            links.push(self.link(before, step, from.min(began), began));
+            if step == Step::Blocks {
+                break;
+            }
+            (host, gone) = (before, from);
+        }
+        links
+    }
+
+    fn link(&self, host: usize, step: Step, from: u64, to: u64) -> Link {
+        let name = self.course.lanes.get(host).map(|lane| lane.name.clone());
+        Link { host: name.unwrap_or_else(|| "?".into()), step, from, to: to.max(from) }
+    }
+
+    /// Returns whom a host waited for last, for what, and since when.
+    fn waited_for(&self, host: usize, began: u64, why: BeginReason) -> Option<(usize, Step, u64)> {
+        let declared = self.first(|fact| matches!(fact, Fact::Note(Note::Declared { .. })))?;
+        match why {
+            BeginReason::NoDependents => None,
+            BeginReason::LatestStart => {
+                let name = &self.course.lanes.get(host)?.name;
+                let dependents = self.plan.dependents(name);
+                let places = dependents.iter().filter_map(|name| self.place(name));
+                let blocks = |place: &usize| {
+                    self.ways.get(*place).is_some_and(|way| way.safe.is_none_or(|at| at >= began))
+                };
+                let since = |place: usize| {
+                    let way = self.ways.get(place).and_then(|way| way.began);
+                    way.map_or(declared, |(at, _)| at)
+                };
+                // Of several the one that was first to begin: the others may have waited for it.
+                let first = places.filter(blocks).min_by_key(|place| since(*place))?;
+                Some((first, Step::Blocks, since(first)))
+            }
+            BeginReason::Released | BeginReason::AllOff => {
+                let notes = self.course.facts.iter().filter(|it| it.host == host && it.at <= began);
+                let notes = notes.filter(|it| it.at >= declared);
+                let (before, how) = notes.rev().find_map(|it| proof(&it.fact, why))?;
+                let place = self.place(before)?;
+                let way = self.ways.get(place)?;
+                let gone = match how {
+                    ReleaseProof::Halting => way.unmounted.or(way.halted),
+                    ReleaseProof::Off | ReleaseProof::Absent => way.safe.or(way.lost),
+                };
+                Some((place, Step::Proof, gone.filter(|gone| *gone <= began)?))
+            }
+        }
+    }
+}
+
+/// Returns whom a note calls gone, by a proof that lets a host begin for that reason.
+fn proof(fact: &Fact, why: BeginReason) -> Option<(&HostName, ReleaseProof)> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only two facts are proofs")]
+    match fact {
+        Fact::Note(Note::Released { host, how }) if why == BeginReason::Released => {
+            Some((host, *how))
+        }
+        Fact::Note(Note::Off { host }) if why == BeginReason::AllOff => {
+            Some((host, ReleaseProof::Off))
+        }
+        _ => None,
+    }
+}
+
+fn learn(way: &mut Way, happened: &Happened) {
+    let at = happened.at;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only these are steps of the way")]
+    match &happened.fact {
+        Fact::Changed(Change::HostCrashed { .. }) => way.crashed = true,
+        Fact::Note(Note::Began { why, .. }) => way.began = way.began.or(Some((at, *why))),
+        Fact::Halted => way.halted = way.halted.or(Some(at)),
+        Fact::Unmounted => way.unmounted = way.unmounted.or(Some(at)),
+        Fact::Held | Fact::Off { is_clean: true } => way.safe = way.safe.or(Some(at)),
+        Fact::Off { is_clean: false } => way.lost = way.lost.or(Some(at)),
+        _ => {}
+    }
+}
+
+impl Measure {
+    /// Returns the verdict, the margin and the weakest link, each a sentence of its own.
+    pub fn sentences(&self, course: &Course) -> Vec<String> {
+        let mut all = vec![self.verdict(course)];
+        all.extend(self.margin.map(|margin| margin_sentence(margin, course)));
+        if let (Some(weakest), Some(declared)) = (self.weakest(), self.declared_at) {
+            let end = self.path.first().map_or(declared, |link| link.to);
+            all.push(weakest_sentence(weakest, end.saturating_sub(declared)));
+        }
+        all
+    }
+
+    fn verdict(&self, course: &Course) -> String {
+        let hosts = course.lanes.iter().filter(|lane| lane.is_fed).count();
+        match self.grade {
+            Grade::NotNeeded => {
+                "All is well: the mains were back before a shutdown was needed.".to_owned()
+            }
+            Grade::InOrder => {
+                format!("All is well: {hosts} hosts, nobody stopped out of order, all are back.")
+            }
+            Grade::LatestStart => format!(
+                "Nobody lost its power and all are back, but {} could not wait any longer for \
+                 those that need it.",
+                names(&self.by_latest_start)
+            ),
+            Grade::Stranded => {
+                format!("NOT EVERYBODY IS BACK: somebody must look at {}.", names(&self.stranded))
+            }
+            Grade::LostPower => {
+                format!("POWER IS LOST under {}, which had not stopped.", names(&self.lost))
+            }
+            Grade::Broken => {
+                let (what, at) = course.violation.as_ref().map_or((String::new(), 0), |it| {
+                    (format!("{:?}: {}", it.invariant, it.what), it.at)
+                });
+                let at = in_words(Duration::from_millis(at.saturating_sub(course.failed_at)));
+                format!("AN INVARIANT DOES NOT HOLD {at} after the failure of the mains: {what}")
+            }
+        }
+    }
+}
+
+fn margin_sentence(margin: Margin, course: &Course) -> String {
+    match margin {
+        Margin::Left { millis, charge, at, by_return } => {
+            let left = in_words(Duration::from_millis(millis));
+            let since = in_words(Duration::from_millis(at.saturating_sub(course.failed_at)));
+            let when = if by_return { "the mains returned" } else { "the last host was safe" };
+            format!(
+                "Margin: when {when}, after {since}, the battery had {charge} % and would have \
+                 carried what then had power for another {left}."
+            )
+        }
+        Margin::Missing { millis: Some(millis) } => {
+            let more = in_words(Duration::from_millis(millis));
+            format!("Margin: the battery would have had to last {more} longer.")
+        }
+        Margin::Missing { millis: None } => {
+            "Margin: no battery would have lasted long enough.".to_owned()
+        }
+    }
+}
+
+fn weakest_sentence(link: &Link, whole: u64) -> String {
+    let took = in_words(Duration::from_millis(link.to - link.from));
+    let share = (link.to - link.from) * 100 / whole.max(1);
+    let host = &link.host;
+    let what = match link.step {
+        Step::Stop => format!("the stop of {host} takes {took}"),
+        Step::Proof => format!("it takes {took} until it is proven that {host} is gone"),
+        Step::Blocks => format!("others wait {took} for {host}, which does not go"),
+    };
+    let of = in_words(Duration::from_millis(whole));
+    format!("Weakest link: {what}, {share} % of the {of} from the declaration to the end.")
+}
+
+fn names(hosts: &[HostName]) -> String {
+    let mut names: Vec<&str> = hosts.iter().map(HostName::as_str).take(NAMED).collect();
+    let more = hosts.len().saturating_sub(NAMED);
+    let rest = format!("{more} more");
+    if more > 0 {
+        names.push(&rest);
+    }
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// More hosts are counted and not named.
+const NAMED: usize = 6;
