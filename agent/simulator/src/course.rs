@@ -5,6 +5,7 @@ use curfew_coordinator::{HostName, Note, Phase};
 
 use crate::fact::{Fact, Happened};
 use crate::invariant::{Judge, Violation};
+use crate::play::Rest;
 use crate::story::Story;
 use crate::world::{Power, World};
 
@@ -168,8 +169,11 @@ impl Recorder {
     /// What comes after somebody has helped is judged, and not written down.
     fn see_through(&mut self, story: &Story) {
         let end = story.ends_at();
-        let is_over = |world: &World| world.is_whole();
-        while self.course.violation.is_none() && !is_over(&self.world) && self.world.step(end) {
+        let mut rest = Rest::new(story);
+        while self.course.violation.is_none() && !self.course.is_whole {
+            if rest.is_over(&self.world) || !self.world.step(end) {
+                break;
+            }
             self.judge();
         }
         if self.course.violation.is_none() {

@@ -40,20 +40,20 @@ fn play_world(story: &Story, mut world: World) -> Outcome {
 
 /// Sees when nothing can happen any more: the weather is over, and everything is whole, or has been
 /// at rest for longer than an agent waits before it finds something missing.
-struct Rest {
+pub(crate) struct Rest {
     span: u64,
     since: Option<u64>,
 }
 
 impl Rest {
-    fn new(story: &Story) -> Self {
+    pub(crate) fn new(story: &Story) -> Self {
         let settings = &story.cluster.settings;
         let longest = settings.built_in.boot_grace.max(settings.mains_stable * 2);
         let span = longest + settings.built_in.absent_silence;
         Self { span: u64::try_from(span.as_millis()).unwrap_or(u64::MAX), since: None }
     }
 
-    fn is_over(&mut self, world: &World) -> bool {
+    pub(crate) fn is_over(&mut self, world: &World) -> bool {
         if !world.has_healed() || !world.is_at_rest() {
             self.since = None;
             return false;
