@@ -24,6 +24,8 @@ pub(crate) struct Outage {
     pub(crate) low_since: Option<Time>,
     /// When the mains were last seen to go, for the judgement of the link.
     pub(crate) lost_at: Option<Time>,
+    /// When battery was last seen.
+    pub(crate) dark_at: Option<Time>,
     /// A shutdown was called off in this outage.
     pub(crate) is_called_off: bool,
     /// The plan fitted when the mains were last there and the runtime was known.
@@ -46,6 +48,7 @@ impl Outage {
                 if self.seen.is_none_or(|seen| seen.line == Line::Mains) {
                     self.lost_at = Some(now);
                 }
+                self.dark_at = Some(now);
             }
         }
         // Who knows no runtime takes away nobody's who did: that one goes on counting down.
@@ -57,6 +60,12 @@ impl Outage {
     /// Takes an `OB LB`: from the first on, nobody reckons with more than `low-battery-left`.
     pub(crate) fn on_low(&mut self, now: Time) {
         self.low_since.get_or_insert(now);
+    }
+
+    /// Returns whether `at` lies within the last time on battery, give or take `blur`.
+    pub(crate) fn was_dark(&self, at: Time, blur: Duration) -> bool {
+        let (Some(from), Some(to)) = (self.lost_at, self.dark_at) else { return false };
+        from.minus(blur) <= at && at <= to + blur
     }
 
     fn on_mains(&mut self) {

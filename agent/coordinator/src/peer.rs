@@ -155,7 +155,7 @@ impl Peer {
         if self.is_connected(now, settings) {
             return None;
         }
-        self.heard_at.max(self.known_at).max(self.leaving_since).or_else(|| Some(Time::default()))
+        self.last_sign().or_else(|| Some(Time::default()))
     }
 
     /// Returns whether the host has been silent for `span`: without a session and, where the
@@ -196,9 +196,14 @@ impl Peer {
         self.quiet_since(now, settings).is_some_and(|since| now.since(since) >= span)
     }
 
+    /// Returns when the host was last known to be there.
+    pub(crate) fn last_sign(&self) -> Option<Time> {
+        self.heard_at.max(self.known_at).max(self.leaving_since)
+    }
+
     /// Returns since when the host is silent, where that is known.
     fn silence_began(&self, settings: &Settings) -> Option<Time> {
-        let quiet = self.heard_at.max(self.known_at).max(self.leaving_since);
+        let quiet = self.last_sign();
         match settings.off_proof {
             OffProof::Session => quiet,
             OffProof::Network => self.silent_since.max(quiet),

@@ -79,15 +79,21 @@ impl Coordinator {
     }
 
     /// A host heard `up` that falls silent on battery may have lost its power: somebody must wake
-    /// it, whether or not it ever hears of a shutdown.
+    /// it, whether or not it ever hears of a shutdown. Its silence takes time to be sure of: the
+    /// mains may be back by then.
     fn owe_the_silent(&mut self) {
-        if self.line_gone_by() != Line::Battery || self.errs(Mistake::ForgetsTheSilent) {
+        if self.errs(Mistake::ForgetsTheSilent) {
             return;
         }
+        let is_dark = self.line_gone_by() == Line::Battery;
+        let blur = self.settings().built_in.fresh;
         let lost: Vec<HostName> = self
             .peers
             .iter()
             .filter(|(_, peer)| peer.is_lost(self.now, self.settings()))
+            .filter(|(_, peer)| {
+                is_dark || peer.last_sign().is_some_and(|at| self.outage.was_dark(at, blur))
+            })
             .map(|(name, _)| name.clone())
             .collect();
         for host in lost {

@@ -145,7 +145,9 @@ impl Coordinator {
         let is_busy = self.shutdown.is_some()
             || self.conduct.is_some()
             || self.begun.is_some()
-            || self.line_gone_by() == Line::Battery;
+            || self.line_gone_by() == Line::Battery
+            // Who fell silent just before the mains came back is still to be found.
+            || self.outage.was_dark(self.now, self.settings().built_in.absent_silence);
         // Where hosts share one machine, all their addresses answer for ever.
         let looks = is_busy && self.settings().off_proof == OffProof::Network;
         let alive = self.peers.keys().filter(|_| looks);

@@ -170,3 +170,16 @@ fn a_host_that_was_switched_off_on_mains_is_not_missed() {
     world.run(300);
     world.check(world.packets(K2).is_empty(), "it is not woken");
 }
+
+/// "A host heard `up` that falls silent on battery": it did, though by the time when its silence is
+/// sure the mains are back.
+#[test]
+fn a_host_that_fell_off_just_before_the_mains_came_back_is_woken() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(20);
+    world.crash(K2);
+    world.run(1);
+    world.mains_return();
+    world.until("all is whole again", 900, World::is_whole);
+}
