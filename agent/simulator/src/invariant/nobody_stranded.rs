@@ -81,11 +81,13 @@ pub(super) fn nobody_stranded_at_the_end(memory: &Memory, scene: &Scene<'_>) -> 
             .packets
             .get(&host)
             .is_some_and(|(first, last)| last - first + every + BLUR / 10 >= timeout);
+        let has_target = world.cluster().host(&machine.name).is_some_and(|it| it.wake.is_some());
+        let cannot_start = machine.is_broken || !has_target;
         let is_excused = memory.by_will.contains(&host)
             || machine.power == Power::Booting
             || (machine.runs() && machine.stop.is_none())
             || got_packets
-            || (machine.is_broken && memory.reported.contains(&host))
+            || (cannot_start && memory.reported.contains(&host))
             || !has_living;
         if !is_excused {
             let (name, stop) = (scene.name(host), machine.stop);

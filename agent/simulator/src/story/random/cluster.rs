@@ -46,6 +46,12 @@ impl Scenery {
             owner.starts_with_power = happens(chance, 97);
             owner.is_off = false;
         }
+        for host in cluster.hosts.iter().filter(|host| !host.is_fed) {
+            // A flicker that no UPS tells of takes its power: nobody knows that it needs a packet.
+            if let Some(truth) = hosts.get_mut(&host.name) {
+                truth.starts_with_power = true;
+            }
+        }
         let ups = ups(chance, &cluster, genre);
         let has_history = happens(chance, 30);
         let measured = if has_history { history(chance, &hosts) } else { BTreeMap::new() };
