@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::begin::Calling;
 use super::{Coordinator, Start};
+use crate::{HostName, Line};
 
 impl Coordinator {
     /// Returns whether nothing of any shutdown is left: whether this coordinator is, in all that
@@ -28,6 +29,7 @@ impl Coordinator {
         self.of_shutdown() == fresh.of_shutdown()
             && self.ended == fresh.ended
             && self.triggers.are_newer_than(self.now)
+            && (self.own_line() != Line::Mains || self.outage.low_since.is_none())
     }
 
     /// Returns what belongs to a shutdown, but for the triggers.
@@ -54,7 +56,7 @@ struct OfShutdown<'a> {
     calling: &'a Calling,
     is_halting: bool,
     is_paused: bool,
-    released: &'a BTreeSet<crate::HostName>,
-    asked_about: &'a BTreeSet<crate::HostName>,
+    released: &'a BTreeSet<HostName>,
+    asked_about: &'a BTreeSet<HostName>,
     has_heard_blind: bool,
 }

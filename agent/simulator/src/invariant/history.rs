@@ -48,6 +48,16 @@ pub(super) struct History {
     booted_at: BTreeMap<usize, u64>,
     /// Hosts that a person has stopped outside of any shutdown, until they boot.
     pub(super) stopped_by_person: BTreeSet<usize>,
+    /// Hosts as which a second agent speaks, and until when that is in anybody's mind.
+    doubled_until: BTreeMap<usize, u64>,
+    /// Since when each host reads the UPS without a gap, and when it last did.
+    reads: BTreeMap<usize, (u64, u64)>,
+    /// The number for which each host has stopped, until it boots.
+    stopped_for: BTreeMap<usize, u64>,
+    /// The numbers whose hosts somebody wants woken again: it was called off, or he said so.
+    wanted_again: BTreeSet<u64>,
+    /// `FSD` was set in this story.
+    pub(super) was_forced: bool,
     /// The boots in which each host has latched each number.
     latched: BTreeMap<(usize, u64), BTreeSet<u32>>,
     /// What set each number off.
@@ -71,6 +81,11 @@ impl History {
             disturbed_at: 0,
             booted_at: BTreeMap::new(),
             stopped_by_person: BTreeSet::new(),
+            doubled_until: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            stopped_for: BTreeMap::new(),
+            wanted_again: BTreeSet::new(),
+            was_forced: false,
             latched: BTreeMap::new(),
             triggers: BTreeMap::new(),
             samples: VecDeque::new(),
@@ -105,6 +120,13 @@ impl History {
         match fact {
             Fact::Changed(change) => {
                 self.learn_change(*at, change);
+                if let Change::Doubled { span, .. } = change {
+                    self.doubled_until.insert(*host, at + span + AFTERMATH);
+                }
+                if let Change::WakeOrdered { .. } = change {
+                    self.wanted_again.extend(self.stopped_for.values());
+                }
+                self.was_forced |= *change == Change::Forced;
                 return true;
             }
             Fact::Healed => self.healed_at = Some(*at),
@@ -116,6 +138,7 @@ impl History {
             Fact::Booted => {
                 self.booted_at.insert(*host, *at);
                 self.stopped_by_person.remove(host);
+                self.stopped_for.remove(host);
             }
             Fact::AgentStarted | Fact::AgentEnded => self.read_journal(world, *host),
             Fact::Note(note) => {
@@ -123,8 +146,11 @@ impl History {
                 return false;
             }
             Fact::OutputOpened { .. } | Fact::OutputClosed | Fact::Off { .. } => {}
-            Fact::StopCalled(_)
-            | Fact::StopBegan
+            Fact::StopCalled(call) => {
+                self.stopped_for.insert(*host, call.number);
+                return false;
+            }
+            Fact::StopBegan
             | Fact::StopRepeated
             | Fact::Halted
             | Fact::Unmounted
@@ -150,6 +176,9 @@ impl History {
                 self.triggers.entry(*number).or_default().insert(*trigger);
             }
             Note::Latched { number, .. } => self.latch(world, host, *number),
+            Note::Turned { number, .. } => {
+                self.wanted_again.insert(*number);
+            }
             _ => {}
         }
     }
@@ -231,6 +260,13 @@ impl History {
     pub(super) fn sample(&mut self, world: &World) {
         let now = world.now();
         let left = world.true_left();
+        for host in world.hosts().filter(|host| world.can_read(*host)) {
+            let (since, last) = self.reads.entry(host).or_insert((now, now));
+            if now > *last + READ_GAP {
+                *since = now;
+            }
+            *last = now;
+        }
         self.samples.push_back((now, left, world.ups().has_mains));
         while self.samples.front().is_some_and(|(at, ..)| at + NUMBER_AGE < now) {
             self.samples.pop_front();
@@ -293,6 +329,16 @@ impl History {
         self.apart_since.get(&pair).map(|since| now - since)
     }
 
+    /// Returns since when a host has read the UPS without a gap, and when it last did.
+    pub(super) fn reads(&self, host: usize) -> (u64, u64) {
+        self.reads.get(&host).copied().unwrap_or_default()
+    }
+
+    /// Returns whether a second agent speaks as a host, or has lately.
+    pub(super) fn is_doubled(&self, now: u64, host: usize) -> bool {
+        self.doubled_until.get(&host).is_some_and(|until| now < *until)
+    }
+
     /// Returns whether a host booted less than `span` ago.
     pub(super) fn has_booted_within(&self, now: u64, host: usize, span: u64) -> bool {
         self.booted_at.get(&host).is_some_and(|at| now < at + span)
@@ -310,6 +356,20 @@ impl History {
         let Some(boots) = self.boots_latched(host, number) else { return false };
         let is_new = self.has_booted_within(world.now(), host, span) || !world.machine(host).runs();
         boots.contains(&boot) || (is_new && boots.contains(&boot.saturating_sub(1)))
+    }
+
+    /// Returns the number by whose order a host is off, or goes off, if it is one.
+    pub(super) fn order_of(&self, host: usize) -> Option<u64> {
+        let number = self.stopped_for.get(&host)?;
+        let is_order = !self.wanted_again.contains(number) && self.is_order(*number);
+        is_order.then_some(*number)
+    }
+
+    /// Returns whether an order stands among what set a number off.
+    pub(super) fn is_order(&self, number: u64) -> bool {
+        let triggers = self.triggers.get(&number);
+        triggers
+            .is_some_and(|all| all.contains(&Trigger::Operator) || all.contains(&Trigger::Forced))
     }
 
     /// Returns whether only hosts that saw nothing have declared a number.
@@ -343,3 +403,6 @@ pub(super) fn is_up(world: &World, host: usize) -> bool {
 
 /// Once messages have flowed for this long, everybody knows what anybody knows.
 const FLOWS_AFTER: u64 = 5_000;
+
+/// From one look at the UPS to the next, and a little more.
+const READ_GAP: u64 = 2_500;

@@ -1,6 +1,6 @@
 //! Nobody stops without evidence.
 
-use curfew_coordinator::{Cause, Note, Trigger};
+use curfew_coordinator::{Cause, Note, Standing, Trigger};
 
 use super::history::Trouble;
 use super::{Scene, Verdict, millis};
@@ -8,6 +8,8 @@ use crate::Fact;
 
 /// How much longer than it was an outage may look: the driver's pace, and a poll.
 const BLUR: u64 = 3_000;
+/// Who has read the UPS for this long has seen what the mains do.
+const LONG_READ: u64 = 6_000;
 
 /// Each declaration names its evidence. If mains were never away longer than `debounce` and nobody
 /// ordered, no host stops. While the true time left exceeds twice (time needed + reserve) and at
@@ -19,6 +21,10 @@ pub(super) fn no_false_shutdown(scene: &Scene<'_>) -> Verdict {
     for happened in scene.news {
         match &happened.fact {
             Fact::Note(note @ Note::Declared { .. }) => has_evidence(scene, happened.host, note)?,
+            Fact::Note(Note::Latched { number, .. }) => {
+                sees_nothing(scene, happened.host, *number)?
+            }
+            Fact::Note(Note::Began { .. }) => is_declared(scene, happened.host)?,
             Fact::StopBegan => has_cause(scene, happened.host)?,
             _ => {}
         }
@@ -34,17 +40,23 @@ fn has_evidence(scene: &Scene<'_>, host: usize, note: &Note) -> Verdict {
     }
     let is_possible = match trigger {
         Trigger::Operator => scene.history.has(Trouble::Orders),
-        Trigger::Forced => scene.history.has(Trouble::Status),
+        Trigger::Forced => scene.history.was_forced,
         Trigger::Computed | Trigger::LowBattery | Trigger::Charge | Trigger::Time => {
             scene.history.longest_dark(scene.now()) > 0
         }
-        Trigger::Blind => scene.history.longest_dark(scene.now()) > 0,
+        Trigger::Blind => {
+            let (_, last) = scene.history.reads(host);
+            let world = scene.world;
+            let dark_since = if world.ups().has_mains { world.line_for() } else { 0 };
+            scene.history.longest_dark(scene.now()) > 0
+                && scene.now().saturating_sub(dark_since) + LONG_READ > last
+        }
     };
     if !is_possible {
         return Err(format!("{name} declares {number} for {trigger}, and there is nothing of it"));
     }
     let is_judged = *cause == Cause::Battery
-        && !matches!(trigger, Trigger::Blind | Trigger::Forced)
+        && !matches!(trigger, Trigger::Blind | Trigger::Forced | Trigger::Time)
         && !scene.history.has(Trouble::Numbers)
         && !scene.history.has(Trouble::Status)
         && (90..=110).contains(&scene.world.ups().truth.runtime_percent);
@@ -56,6 +68,37 @@ fn has_evidence(scene: &Scene<'_>, host: usize, note: &Note) -> Verdict {
         return Err(format!(
             "{name} declares {number} for {trigger} with {left} ms left and {needed} ms needed"
         ));
+    }
+    Ok(())
+}
+
+/// A blind declaration is latched only by hosts that are blind themselves.
+fn sees_nothing(scene: &Scene<'_>, host: usize, number: u64) -> Verdict {
+    let (since, last) = scene.history.reads(host);
+    let reads = last + BLUR > scene.now() && since + LONG_READ < scene.now();
+    if scene.history.is_blind(number) && reads && scene.world.can_read(host) {
+        let name = scene.name(host);
+        return Err(format!("{name} follows {number}, which nobody saw, and reads the UPS"));
+    }
+    Ok(())
+}
+
+/// Nobody begins for a shutdown that has turned, nor, for a reason that the battery gave, while it
+/// reads mains: it pauses.
+fn is_declared(scene: &Scene<'_>, host: usize) -> Verdict {
+    let world = scene.world;
+    let Some(agent) = world.agent(host) else { return Ok(()) };
+    let name = scene.name(host);
+    let Some((number, Standing::Declared)) = agent.open() else {
+        return Err(format!("{name} begins, and {:?} is all that it knows", agent.open()));
+    };
+    let (since, last) = scene.history.reads(host);
+    let reads = last + BLUR > scene.now() && since + LONG_READ < scene.now();
+    let has_mains = world.ups().has_mains && world.line_for() > LONG_READ;
+    let is_calibrating = scene.history.has(Trouble::Status);
+    let is_order = scene.history.has(Trouble::Orders);
+    if reads && has_mains && world.can_read(host) && !is_order && !is_calibrating {
+        return Err(format!("{name} begins for {number}, and reads mains"));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use curfew_coordinator::{Cause, Note, Plan, StopTimes, Trigger};
+use curfew_coordinator::{Note, Plan, StopTimes};
 
 use super::{Scene, Verdict, millis};
 use crate::world::Power;
@@ -11,6 +11,9 @@ use crate::{Change, Fact};
 /// What a recovery takes besides its limits: looks, messages, an agent that starts.
 const BLUR: u64 = 60_000;
 
+/// From the failure until everybody has read it.
+const READS_IN: u64 = 6_000;
+
 /// What it remembers.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Memory {
@@ -18,7 +21,7 @@ pub(super) struct Memory {
     packets: BTreeMap<usize, (u64, u64)>,
     /// Hosts whose missing was reported since they were last up.
     reported: BTreeSet<usize>,
-    /// Hosts that are off by an order or by a person's will, until they are woken.
+    /// Hosts that are off by a person's will, until they boot.
     by_will: BTreeSet<usize>,
     is_judged: bool,
 }
@@ -43,11 +46,16 @@ pub(super) fn nobody_stranded(memory: &mut Memory, scene: &Scene<'_>) -> Verdict
                 let span = memory.packets.entry(place).or_insert((happened.at, happened.at));
                 span.1 = happened.at;
             }
-            Fact::StopCalled(call) if call.cause == Cause::Order => {
-                memory.by_will.insert(host);
-            }
             Fact::Changed(Change::HostStopped { .. }) => {
                 memory.by_will.insert(host);
+            }
+            // A host that falls silent before anybody has read battery leaves on mains, as far as
+            // anybody can know: by somebody's will.
+            Fact::Changed(Change::HostCrashed { .. }) => {
+                let is_known = !scene.world.ups().has_mains && scene.world.line_for() > READS_IN;
+                if !is_known {
+                    memory.by_will.insert(host);
+                }
             }
             Fact::Booted => {
                 memory.by_will.remove(&host);
@@ -84,6 +92,7 @@ pub(super) fn nobody_stranded_at_the_end(memory: &Memory, scene: &Scene<'_>) -> 
         let has_target = world.cluster().host(&machine.name).is_some_and(|it| it.wake.is_some());
         let cannot_start = machine.is_broken || !has_target;
         let is_excused = memory.by_will.contains(&host)
+            || scene.history.order_of(host).is_some()
             || machine.power == Power::Booting
             || (machine.runs() && machine.stop.is_none())
             || got_packets
@@ -98,11 +107,7 @@ pub(super) fn nobody_stranded_at_the_end(memory: &Memory, scene: &Scene<'_>) -> 
         let Some((number, standing)) = world.agent(host).and_then(|agent| agent.open()) else {
             continue;
         };
-        let is_order =
-            scene.history.triggers.get(&number).is_some_and(|all| {
-                all.contains(&Trigger::Operator) || all.contains(&Trigger::Forced)
-            });
-        if !is_order {
+        if !scene.history.is_order(number) {
             let (name, standing) = (scene.name(host), standing.as_str());
             return Err(format!("{number} is still open on {name}: {standing}"));
         }

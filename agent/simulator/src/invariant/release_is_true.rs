@@ -6,8 +6,9 @@ use super::history::Trouble;
 use super::{Scene, Verdict, millis};
 
 /// A host that cannot be reached for this long has lost what it had of the one that begins: what a
-/// loose cable has taken, a stop does not take.
+/// loose cable has taken, a stop does not take. One that stops is missed sooner.
 const APART: u64 = 10_000;
+const APART_STOPPING: u64 = 5_000;
 /// A host that boots while another begins is seen by nobody in time.
 const NEW: u64 = 10_000;
 /// What a latest start may lie too early.
@@ -36,10 +37,12 @@ fn nobody_is_hurt(scene: &Scene<'_>, host: usize) -> Verdict {
         let machine = world.machine(place);
         let has_mounts = machine.mounts.contains(name);
         let is_live = machine.is_alive() && (!machine.has_halted || has_mounts);
+        let apart = if machine.stop.is_some() { APART_STOPPING } else { APART };
         let is_apart =
-            scene.history.apart_for(scene.now(), host, place).is_some_and(|it| it >= APART);
+            scene.history.apart_for(scene.now(), host, place).is_some_and(|it| it >= apart);
         let is_new = scene.history.has_booted_within(scene.now(), place, NEW);
-        let is_own_will = scene.history.stopped_by_person.contains(&place);
+        let is_own_will = scene.history.stopped_by_person.contains(&place)
+            || scene.history.is_doubled(scene.now(), place);
         if is_live && !is_apart && !is_new && !is_own_will {
             let what = if has_mounts { "has mounts of it" } else { "still works" };
             return Err(format!("{name} begins while {dependent} {what}"));

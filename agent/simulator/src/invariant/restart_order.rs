@@ -82,6 +82,10 @@ impl Memory {
             return Err(format!("{name} wakes {to} on battery"));
         }
         let place = world.find(to);
+        let order = place.and_then(|place| scene.history.order_of(place));
+        if order.is_some_and(|number| scene.history.boots_latched(by, number).is_some()) {
+            return Err(format!("{name} wakes {to}, which is off by intent"));
+        }
         for need in place.map(|place| &world.machine(place).needs).into_iter().flatten() {
             let Some(place) = world.find(need) else { continue };
             let served_at = self.served_at.get(&place).copied();
@@ -89,7 +93,8 @@ impl Memory {
             let passed_at = self.passed_at.get(&place).copied();
             let is_passed = passed_at.is_some_and(|at| Some(at) >= served_at);
             let is_own = place == by && by_limit(Gate::Exports);
-            if !has_served && !is_passed && !is_own {
+            let is_doubled = scene.history.is_doubled(scene.now(), place);
+            if !has_served && !is_passed && !is_own && !is_doubled {
                 return Err(format!("{name} wakes {to} before {need} serves"));
             }
         }

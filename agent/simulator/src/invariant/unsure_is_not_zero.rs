@@ -22,8 +22,6 @@ const LEAST_GAP: u64 = 6_000;
 /// What it remembers.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Memory {
-    /// When each host could last read the UPS.
-    read_at: BTreeMap<usize, u64>,
     /// When each host last had a link.
     linked_at: BTreeMap<usize, u64>,
 }
@@ -37,18 +35,17 @@ pub(super) struct Memory {
 pub(super) fn unsure_is_not_zero(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
     let now = scene.now();
     for (host, note) in scene.notes() {
-        let seen_at = |seen: &BTreeMap<usize, u64>| seen.get(&host).copied().unwrap_or_default();
+        let linked_at = memory.linked_at.get(&host).copied().unwrap_or_default();
+        let (_, read_at) = scene.history.reads(host);
         let name = scene.name(host);
         match note {
             Note::Off { host: other }
             | Note::Released { host: other, how: ReleaseProof::Off | ReleaseProof::Absent }
-                if !scene.world.has_carrier(host) && seen_at(&memory.linked_at) + MEMORY < now =>
+                if !scene.world.has_carrier(host) && linked_at + MEMORY < now =>
             {
                 return Err(format!("{name} takes {other} for gone, and has no link"));
             }
-            Note::Declared { trigger, .. }
-                if is_number(*trigger) && seen_at(&memory.read_at) + MEMORY < now =>
-            {
+            Note::Declared { trigger, .. } if is_number(*trigger) && read_at + MEMORY < now => {
                 return Err(format!("{name} declares for {trigger}, and reads nothing"));
             }
             _ => {}
@@ -56,9 +53,6 @@ pub(super) fn unsure_is_not_zero(memory: &mut Memory, scene: &Scene<'_>) -> Verd
     }
     if scene.is_beat {
         for host in scene.world.hosts() {
-            if scene.world.can_read(host) {
-                memory.read_at.insert(host, now);
-            }
             if scene.world.has_carrier(host) {
                 memory.linked_at.insert(host, now);
             }
