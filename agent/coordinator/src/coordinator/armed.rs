@@ -25,7 +25,9 @@ impl Coordinator {
             saved: Some(saved),
             is_journal_lost: false,
         };
-        let (fresh, _) = Self::recover(start, self.now);
+        let (mut fresh, _) = Self::recover(start, self.now);
+        // That belongs to the run of the agent: its journal was lost.
+        fresh.calling.must_ask = self.calling.must_ask;
         self.of_shutdown() == fresh.of_shutdown()
             && self.ended == fresh.ended
             && self.triggers.are_newer_than(self.now)

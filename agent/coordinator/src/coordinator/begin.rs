@@ -77,15 +77,17 @@ impl Coordinator {
     }
 
     /// An agent that has just started has not read the UPS yet: the mains may be back since the
-    /// journal was written. It looks first, for as long as a host that booted does, but never
-    /// beyond the latest start.
+    /// journal was written. It looks first, for as long as a host that booted does, but no longer
+    /// than until the latest start; where that has passed while no agent ran, for three looks: a
+    /// machine that outlives its battery is on mains.
     fn must_look_first(&mut self) -> bool {
         let has_order = self.shutdown.as_ref().is_some_and(super::Shutdown::has_order);
         if has_order || self.line_gone_by() != Line::Unknown || self.errs(Mistake::BeginsUnread) {
             return false;
         }
-        let until = self.started_at + self.settings().built_in.boot_grace;
-        let until = self.latest_start().map_or(until, |latest| latest.min(until));
+        let limits = &self.settings().built_in;
+        let (least, most) = (self.started_at + limits.fresh, self.started_at + limits.boot_grace);
+        let until = self.latest_start().map_or(most, |latest| latest.clamp(least, most));
         self.wake_at(until);
         self.now < until
     }
@@ -248,7 +250,8 @@ impl Coordinator {
             is_accepted: false,
             is_held: false,
         });
-        self.calling = Calling::default();
+        // What a lost journal may have known of a call stays unknown.
+        self.calling = Calling { must_ask: self.calling.must_ask, ..Calling::default() };
         self.notes.push(Note::Began { end, why });
         self.call();
     }

@@ -108,6 +108,8 @@ impl Coordinator {
         }
         if is_journal_lost {
             self.notes.push(Note::JournalLost);
+            // It may have said «about to call», and the stop may run.
+            self.calling.must_ask = true;
             self.owe_all();
         }
         if !is_first {
