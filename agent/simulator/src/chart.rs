@@ -138,7 +138,7 @@ impl Pen {
     }
 
     fn state(&self, state: State) -> (char, Colour) {
-        let (unicode, ascii, _, colour) = sign(state);
+        let (unicode, ascii, colour) = sign(state);
         (if self.look.is_ascii { ascii } else { unicode }, colour)
     }
 
@@ -173,10 +173,8 @@ impl Pen {
         let has = |state: &State| {
             course.lanes.iter().any(|lane| lane.states.iter().any(|(_, it)| it == state))
         };
-        let states = ALL_STATES.iter().filter(|state| has(state)).map(|state| {
-            let (.., word, _) = sign(*state);
-            (self.state(*state), word)
-        });
+        let states = ALL_STATES.iter().filter(|state| has(state));
+        let states = states.map(|state| (self.state(*state), state.word()));
         let marks = MARKS.iter().filter(|(mark, _)| marks.contains(mark));
         let marks = marks.map(|(mark, word)| ((*mark, BOLD), *word));
         let breaks = self.axis.has_breaks().then_some((('/', DIM), "// time left out"));
@@ -209,18 +207,18 @@ fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
     text.write_fmt(more).expect("a string takes all that is written to it");
 }
 
-/// Returns the sign of a state, the one in ASCII, its word and its colour.
-const fn sign(state: State) -> (char, char, &'static str, Colour) {
+/// Returns the sign of a state, the one in ASCII, and its colour.
+const fn sign(state: State) -> (char, char, Colour) {
     match state {
-        State::Up => ('━', '=', "up", "32"),
-        State::Waiting => ('░', 'w', "waiting", "33"),
-        State::Stopping => ('▓', 's', "stopping", "35"),
-        State::Halting => ('▒', 'h', "halting", "34"),
-        State::Off => ('·', '.', "off", DIM),
-        State::Holding => ('■', 'H', "holding", "36"),
-        State::Booting => ('▲', '^', "booting", "1;32"),
-        State::Unwatched => ('╌', '-', "up without an agent", "33"),
-        State::Lost => ('X', 'X', "LOST ITS POWER WHILE IT RAN", RED),
+        State::Up => ('━', '=', "32"),
+        State::Waiting => ('░', 'w', "33"),
+        State::Stopping => ('▓', 's', "35"),
+        State::Halting => ('▒', 'h', "34"),
+        State::Off => ('·', '.', DIM),
+        State::Holding => ('■', 'H', "36"),
+        State::Booting => ('▲', '^', "1;32"),
+        State::Unwatched => ('╌', '-', "33"),
+        State::Lost => ('X', 'X', RED),
     }
 }
 

@@ -32,6 +32,23 @@ pub enum State {
     Lost,
 }
 
+impl State {
+    /// Returns the word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Off => "off",
+            Self::Holding => "holding",
+            Self::Booting => "booting",
+            Self::Unwatched => "up without an agent",
+            Self::Waiting => "waiting",
+            Self::Stopping => "stopping",
+            Self::Halting => "halting",
+            Self::Lost => "LOST ITS POWER WHILE IT RAN",
+        }
+    }
+}
+
 /// The way of one host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Lane {

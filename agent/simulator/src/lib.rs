@@ -16,11 +16,13 @@ mod fact;
 mod invariant;
 mod many;
 mod measure;
+mod naive;
 mod play;
 mod question;
 mod shrink;
 mod span;
 mod story;
+mod survey;
 mod words;
 mod world;
 
@@ -31,6 +33,7 @@ pub use fact::{Fact, Happened};
 pub use invariant::{Invariant, Judge, Violation, compare, twin};
 pub use many::{Failures, Summary, Tally, cores, play_many};
 pub use measure::{Grade, Link, Margin, Measure, Step};
+pub use naive::{Fate, Rule};
 #[cfg(feature = "mistakes")]
 pub use play::play_with;
 pub use play::{Outcome, play};
@@ -39,5 +42,6 @@ pub use shrink::{Shrunk, shrink};
 pub use story::{
     Change, Dated, HostTruth, KillPoint, NetworkTruth, Story, StoryFileError, UpsTruth,
 };
+pub use survey::{Counts, Survey, Worst};
 pub use words::{Moment, in_words, moments};
 pub use world::{Machine, Power, Stop, Traffic, UpsWorld, World};

@@ -73,6 +73,17 @@ pub enum Step {
     Blocks,
 }
 
+impl Step {
+    /// Returns the word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Proof => "proof",
+            Self::Blocks => "blocks",
+        }
+    }
+}
+
 /// What a course amounts to.
 #[derive(Clone, Debug)]
 pub struct Measure {

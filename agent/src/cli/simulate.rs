@@ -1,23 +1,28 @@
 //! `curfew simulate`: what happens to a cluster of one's own if the mains fail.
+//!
+//! Here the options become a question; `show` prints the course of one outage, `survey` what comes
+//! of many.
 
-use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use curfew_coordinator::{BuiltIn, Cluster, HostName};
-use curfew_simulator::{Course, Look, Measure, Moment, Question, Story, Trouble};
+use curfew_coordinator::{BuiltIn, Cluster, HostName, Line, Status};
+use curfew_simulator::{Question, Story, StoryFileError, Trouble};
 
-use super::{BAD_CONFIGURATION, complain, report_findings, say};
-use crate::app;
+use super::{BAD_CONFIGURATION, complain, in_runtime, report_findings};
 use crate::cluster_file::value::parse_duration;
 use crate::cluster_file::{ClusterFile, ClusterFileError, Purpose};
-use crate::wrap::wrapped;
+use crate::{app, ask};
+
+mod show;
+mod survey;
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(super) struct SimulateArgs {
     /// The cluster file.
     #[arg(long, env = "CURFEW_CLUSTER", default_value = "/etc/curfew/cluster.toml")]
@@ -30,9 +35,8 @@ pub(super) struct SimulateArgs {
     #[arg(long, value_name = "SPAN", value_parser = duration)]
     runtime: Option<Duration>,
     /// The charge that it tells now, in percent.
-    #[arg(long, value_name = "PERCENT", default_value_t = 100,
-          value_parser = clap::value_parser!(u8).range(1..=100))]
-    charge: u8,
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    charge: Option<u8>,
     /// How long the mains are away, such as 4m.
     #[arg(long, value_name = "SPAN", value_parser = duration)]
     return_after: Option<Duration>,
@@ -65,6 +69,29 @@ pub(super) struct SimulateArgs {
     #[arg(long)]
     cut_ignored: bool,
 
+    /// Play so many outages with stops that vary, and print what came of them.
+    #[arg(long, value_name = "COUNT", conflicts_with = "replay")]
+    runs: Option<u64>,
+    /// Play the one outage of this seed, or begin with it.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How much stops vary with --runs or --seed: the standard deviation in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(0..=50))]
+    vary: u64,
+    /// With --runs or --seed: all sorts of weather, and not one outage with true readings.
+    #[arg(long)]
+    weather: bool,
+    /// Play a story file, with the cluster that is in it.
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
+    /// Take runtime, charge and measured stops from this agent, as `curfew status` does.
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = super::status::parse_at)]
+    at: Option<SocketAddr>,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
     /// The columns of the chart.
     #[arg(long, value_name = "COLUMNS", env = "COLUMNS", default_value_t = 80)]
     width: usize,
@@ -81,66 +108,68 @@ pub(super) fn simulate(args: &SimulateArgs) -> ExitCode {
         Err(failed) => {
             complain(format_args!("curfew: {failed:#}"));
             report_findings(&failed);
-            let is_configuration = failed.downcast_ref::<ClusterFileError>().is_some();
+            let is_configuration = failed.downcast_ref::<ClusterFileError>().is_some()
+                || failed.downcast_ref::<StoryFileError>().is_some();
             if is_configuration { ExitCode::from(BAD_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
 }
 
+/// Returns whether all went well.
 fn answer(args: &SimulateArgs) -> anyhow::Result<bool> {
+    if let Some(path) = &args.replay {
+        return Ok(show::show(args, &read_story(path)?, &[]));
+    }
     let question = question(args)?;
-    let story = question.story();
-    Ok(show(args, &question, &story))
+    if let Some(runs) = args.runs {
+        return Ok(survey::survey(args, &question, runs));
+    }
+    let story = match args.seed {
+        Some(seed) => varied(args, &question, seed),
+        None => question.story(),
+    };
+    Ok(show::show(args, &story, &assumed(args, &question)))
 }
 
-/// Plays one story and shows its course.
-fn show(args: &SimulateArgs, question: &Question, story: &Story) -> bool {
-    let course = Course::of(story);
-    let measure = Measure::of(story, &course);
-    let look = Look {
-        width: args.width,
-        is_coloured: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-        is_ascii: args.ascii,
-    };
-    say(curfew_simulator::chart(&course, look));
-    for moment in curfew_simulator::moments(&course) {
-        say(moment_lines(&moment, &course, args.width));
-    }
-    say("");
-    for sentence in measure.sentences(&course) {
-        say(wrapped(&sentence, args.width).join("\n"));
-    }
-    say("\nAssumed:");
-    for sentence in question.assumed() {
-        let lines = wrapped(&sentence, args.width.saturating_sub(2));
-        say(format_args!("- {}", lines.join("\n  ")));
-    }
-    measure.is_good()
+/// Returns the outage of a seed.
+fn varied(args: &SimulateArgs, question: &Question, seed: u64) -> Story {
+    let story = question.varied(seed, args.vary);
+    if args.weather { story.with_weather() } else { story }
 }
 
-fn moment_lines(moment: &Moment, course: &Course, width: usize) -> String {
-    let since = moment.at.saturating_sub(course.failed_at);
-    let time = format!("{}:{:02}", since / 60_000, since / 1_000 % 60);
-    let names: Vec<&str> = moment.hosts.iter().map(HostName::as_str).collect();
-    let text = match names.as_slice() {
-        [] => moment.what.clone(),
-        [name] => format!("{name} {}", moment.what),
-        [first, second] => format!("{first} and {second}: {}", moment.what),
-        [first, rest @ ..] => format!("{first} and {} more: {}", rest.len(), moment.what),
-    };
-    let lines = wrapped(&text, width.saturating_sub(INDENT));
-    let indent = format!("\n{:INDENT$}", "");
-    format!("{time:>7}  {}", lines.join(&indent))
+fn assumed(args: &SimulateArgs, question: &Question) -> Vec<String> {
+    let mut all = question.assumed();
+    if args.runs.is_some() || args.seed.is_some() {
+        all.push(format!(
+            "each stop differs by {} % (standard deviation), and the agents have measured five \
+             before (--vary)",
+            args.vary
+        ));
+    }
+    if args.weather {
+        all.push("when the mains fail and return, and what else goes wrong, is random".to_owned());
+    }
+    all
+}
+
+fn read_story(path: &Path) -> anyhow::Result<Story> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the story {}", path.display()))?;
+    Story::from_text(&text).with_context(|| format!("the story {} is refused", path.display()))
 }
 
 fn question(args: &SimulateArgs) -> anyhow::Result<Question> {
     let mut question = Question::new(cluster(args)?);
-    question.runtime = args.runtime;
-    question.charge_percent = args.charge;
+    if let Some(at) = args.at {
+        let answer = in_runtime(async { Ok(ask::status(at).await?) })?;
+        learn(&mut question, &answer.status);
+    }
+    question.runtime = args.runtime.or(question.runtime);
+    question.charge_percent = args.charge.unwrap_or(question.charge_percent);
     question.return_after = args.return_after;
     question.returns = args.returns;
     question.stops = args.stop.iter().cloned().collect();
-    question.measured = args.measured.iter().cloned().collect();
+    question.measured.extend(args.measured.iter().cloned());
     let troubles = |names: &[String], trouble: fn(HostName) -> Trouble| {
         names.iter().map(|name| trouble(HostName::from(name.as_str()))).collect::<Vec<_>>()
     };
@@ -156,6 +185,20 @@ fn question(args: &SimulateArgs) -> anyhow::Result<Question> {
         anyhow::bail!("no host `{name}` is in the cluster file; it has {}", known.join(", "));
     }
     Ok(question)
+}
+
+/// Takes from a running agent what it knows and the file does not.
+fn learn(question: &mut Question, status: &Status) {
+    // On battery the runtime is that of a battery that is being emptied, which is as good.
+    if status.ups.line != Line::Unknown {
+        question.runtime = status.ups.runtime_left;
+        question.charge_percent = status.ups.charge.unwrap_or(question.charge_percent);
+    }
+    for (host, planned) in &status.plan.stop_times {
+        if !planned.measured.is_empty() && question.cluster.host(host).is_some() {
+            question.measured.insert(host.clone(), planned.takes);
+        }
+    }
 }
 
 fn cluster(args: &SimulateArgs) -> anyhow::Result<Cluster> {
@@ -190,5 +233,3 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
 
 /// The reference cluster.
 const EXAMPLE: &str = include_str!("../../../docs/examples/home.toml");
-/// Where the text of a moment begins.
-const INDENT: usize = 9;

@@ -78,7 +78,7 @@ fn place(args: &StatusArgs) -> anyhow::Result<SocketAddr> {
 }
 
 /// Takes an address with or without a port.
-fn parse_at(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn parse_at(text: &str) -> Result<SocketAddr, String> {
     let with_port = text.parse::<SocketAddr>();
     let alone = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, HTTP_PORT));
     with_port

@@ -75,6 +75,17 @@ impl Story {
         Writer::new(story, genre, chance).write()
     }
 
+    /// Gives a story the weather of its seed, instead of all that happened in it.
+    #[must_use]
+    pub fn with_weather(mut self) -> Self {
+        let mut chance = Rng::with_seed(!self.seed);
+        let genre = pick_weighted(&mut chance, &GENRES);
+        self.about = format!("{genre:?}").to_lowercase();
+        self.changes.clear();
+        self.heals_at = u64::MAX / 4;
+        Writer::new(self, genre, chance).write()
+    }
+
     fn add(&mut self, at: u64, change: Change) {
         self.changes.push(Dated { at, change });
     }
