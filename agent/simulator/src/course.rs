@@ -90,15 +90,24 @@ pub struct Course {
     pub facts: Vec<Happened>,
     /// The first invariant that did not hold.
     pub violation: Option<Violation>,
-    /// Nothing more was to come: everybody who can run does, and owes nobody anything.
-    pub is_whole: bool,
+    /// At its end somebody helped whoever could not help itself.
+    pub is_aided: bool,
 }
 
 impl Course {
-    /// Plays a story and writes its course down.
+    /// Plays a story and writes its course down, to the end.
     pub fn of(story: &Story) -> Self {
         let mut recorder = Recorder::new(story);
-        recorder.play(story);
+        recorder.course.is_aided = true;
+        recorder.play(story, u64::MAX);
+        recorder.course
+    }
+
+    /// Plays a story and writes its course down until everybody is back, or else until somebody
+    /// would have to help. What comes after that is judged, and not written down.
+    pub fn unaided(story: &Story) -> Self {
+        let mut recorder = Recorder::new(story);
+        recorder.play(story, story.heals_at.saturating_sub(1));
         recorder.course
     }
 
@@ -154,7 +163,7 @@ impl Recorder {
             samples: Vec::new(),
             facts: Vec::new(),
             violation: None,
-            is_whole: false,
+            is_aided: false,
         };
         let runs = |host| world.machine(host).runs();
         let known = |host| Known { serves: runs(host), has_agent: runs(host), ..Known::default() };
@@ -162,32 +171,25 @@ impl Recorder {
         Self { judge: Judge::new(story), world, course, hosts }
     }
 
-    fn play(&mut self, story: &Story) {
-        let end = story.heals_at.saturating_sub(1);
-        let changes = story.changes.iter().map(|dated| dated.at).filter(|at| *at <= end);
+    fn play(&mut self, story: &Story, until: u64) {
+        let end = story.ends_at();
+        let changes = story.changes.iter().map(|dated| dated.at).filter(|at| *at <= until);
         let changed = changes.max().unwrap_or_default();
+        let mut rest = Rest::new(story);
         self.look();
-        while self.world.now() < end && self.world.step(end) {
+        while self.course.violation.is_none()
+            && self.world.now() < until
+            && !rest.is_over(&self.world)
+            && self.world.step(end.min(until))
+        {
             self.look();
             if self.world.now() > changed + SETTLES && self.world.is_whole() && self.all_serve() {
                 break;
             }
         }
-        self.course.ended_at = self.world.now().min(end);
-        self.course.is_whole = self.world.is_whole();
-        self.see_through(story);
-    }
-
-    fn all_serve(&self) -> bool {
-        let last = |lane: &Lane| lane.states.last().map(|(_, state)| *state);
-        self.course.lanes.iter().all(|lane| last(lane) != Some(State::Booting))
-    }
-
-    /// What comes after somebody has helped is judged, and not written down.
-    fn see_through(&mut self, story: &Story) {
-        let end = story.ends_at();
-        let mut rest = Rest::new(story);
-        while self.course.violation.is_none() && !self.course.is_whole {
+        self.course.ended_at = self.world.now();
+        let is_whole = self.world.is_whole();
+        while self.course.violation.is_none() && !is_whole {
             if rest.is_over(&self.world) || !self.world.step(end) {
                 break;
             }
@@ -196,6 +198,11 @@ impl Recorder {
         if self.course.violation.is_none() {
             self.course.violation = self.judge.close(&self.world).err();
         }
+    }
+
+    fn all_serve(&self) -> bool {
+        let last = |lane: &Lane| lane.states.last().map(|(_, state)| *state);
+        self.course.lanes.iter().all(|lane| last(lane) != Some(State::Booting))
     }
 
     fn judge(&mut self) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use curfew_coordinator::{BeginReason, HostName, Note, Plan, ReleaseProof};
+use curfew_coordinator::{BeginReason, Host, HostName, Note, Plan, ReadyBy, ReleaseProof};
 
 use crate::course::{Course, State};
 use crate::fact::{Fact, Happened};
@@ -182,14 +182,11 @@ impl<'a> Surveyor<'a> {
             by_latest_start,
             lost,
             stranded,
-            is_order_broken: self.has_pair(|before, after| {
-                let gone = before.unmounted.or(before.halted).or(before.safe);
-                let gone = gone.max(before.halted);
-                after.is_some_and(|began| gone.is_none_or(|gone| began < gone))
+            is_order_broken: self.has_pair(|before, has_mounts| {
+                let mounts = before.unmounted.filter(|_| has_mounts);
+                before.halted.max(mounts).or(before.safe)
             }),
-            is_overlapping: self.has_pair(|before, after| {
-                after.is_some_and(|began| before.safe.is_none_or(|safe| began < safe))
-            }),
+            is_overlapping: self.has_pair(|before, _| before.safe),
         }
     }
 
@@ -199,7 +196,11 @@ impl<'a> Surveyor<'a> {
         fed.map(|(lane, _)| lane.name.clone()).collect()
     }
 
+    /// With help at the end only the judge knows who was left behind.
     fn stranded(&self) -> Vec<HostName> {
+        if self.course.is_aided {
+            return Vec::new();
+        }
         let at = self.course.ended_at;
         let is_back = |host: usize| {
             matches!(self.course.state_at(host, at), State::Up | State::Unwatched | State::Waiting)
@@ -212,15 +213,19 @@ impl<'a> Surveyor<'a> {
         self.course.facts.iter().find(|it| is_meant(&it.fact)).map(|it| it.at)
     }
 
-    /// Returns whether a host that another needs began too early, by the judgement of `is_early`:
-    /// the way of the one that needs, and when the one that is needed began.
-    fn has_pair(&self, is_early: impl Fn(&Way, Option<u64>) -> bool) -> bool {
+    /// Returns whether a host began before one that needs it was gone, by the meaning of `gone`: it
+    /// is asked with a way, and whether mounts were of the host that began.
+    fn has_pair(&self, gone: impl Fn(&Way, bool) -> Option<u64>) -> bool {
         self.course.lanes.iter().zip(&self.ways).any(|(lane, way)| {
-            let dependents = self.plan.dependents(&lane.name);
-            let began = way.began.map(|(at, _)| at);
-            dependents.iter().filter_map(|name| self.way(name)).any(|before| {
-                // Who was not running has nothing to lose.
-                before.began.is_some() && is_early(before, began)
+            let Some((began, _)) = way.began else { return false };
+            let host = self.story.cluster.host(&lane.name);
+            let serves = host.is_some_and(|host| matches!(host.ready, ReadyBy::Exports(_)));
+            self.plan.dependents(&lane.name).iter().any(|name| {
+                let needs = |host: &Host| host.needs.contains(&lane.name);
+                let has_mounts = serves && self.story.cluster.host(name).is_some_and(needs);
+                // Who never began was off, or had vanished.
+                let before = self.way(name).filter(|before| before.began.is_some());
+                before.is_some_and(|it| gone(it, has_mounts).is_none_or(|gone| began < gone))
             })
         })
     }

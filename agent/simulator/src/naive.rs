@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use curfew_coordinator::{HostName, Plan, ReadyBy};
+use curfew_coordinator::{Host, HostName, Plan, ReadyBy};
 use fastrand::Rng;
 
 use crate::story::{HostTruth, Story};
@@ -49,7 +49,7 @@ impl Rule {
             .begins(story, &plan)
             .into_iter()
             .map(|(name, began)| {
-                let way = Way::new(began, &truth(&name), has_mounts(story, &name));
+                let way = Way::new(began, &truth(&name));
                 (name, way)
             })
             .collect();
@@ -62,8 +62,11 @@ impl Rule {
             ..Fate::default()
         };
         for (name, way) in &ways {
-            for before in plan.dependents(name).iter().filter_map(|name| ways.get(name)) {
-                fate.is_order_broken |= way.began < before.gone;
+            for dependent in plan.dependents(name) {
+                let Some(before) = ways.get(&dependent) else { continue };
+                let has_mounts = has_mounts(story, &dependent, name);
+                let gone = if has_mounts { before.unmounted } else { before.halted };
+                fate.is_order_broken |= way.began < gone;
                 fate.is_overlapping |= way.began < before.off;
             }
         }
@@ -73,6 +76,7 @@ impl Rule {
     fn begins(self, story: &Story, plan: &Plan) -> BTreeMap<HostName, u64> {
         let fed = story.cluster.hosts.iter().filter(|host| host.is_fed);
         let names = fed.map(|host| host.name.clone());
+        let truth = |name: &HostName| story.hosts.get(name).cloned().unwrap_or_default();
         match self {
             Self::AllAtOnce => {
                 let mut chance = Rng::with_seed(story.seed ^ SALT);
@@ -89,7 +93,7 @@ impl Rule {
                 let stages = stages(plan, names.collect());
                 let delay = |name: &HostName| {
                     let measured = story.measured.get(name).and_then(|all| all.iter().max());
-                    measured.copied().unwrap_or_else(|| story.hosts.get(name).map_or(0, stop))
+                    measured.copied().unwrap_or_else(|| truth(name).stops_in)
                 };
                 let mut begins = BTreeMap::new();
                 let mut at = 0;
@@ -107,29 +111,29 @@ impl Rule {
 /// When a host does what, since the decision.
 struct Way {
     began: u64,
-    /// Its workloads have ended and its mounts are gone.
-    gone: u64,
+    halted: u64,
+    unmounted: u64,
     off: u64,
 }
 
 impl Way {
     /// Stops as machines of the simulator do.
-    fn new(began: u64, truth: &HostTruth, has_mounts: bool) -> Self {
-        let takes = stop(truth);
-        let gone = if has_mounts { takes * 3 / 4 } else { takes / 2 };
-        Self { began, gone: began + gone, off: began + takes }
+    fn new(began: u64, truth: &HostTruth) -> Self {
+        let takes = truth.stops_in;
+        Self {
+            began,
+            halted: began + takes / 2,
+            unmounted: began + takes * 3 / 4,
+            off: began + takes,
+        }
     }
 }
 
-fn stop(truth: &HostTruth) -> u64 {
-    truth.stops_in
-}
-
-fn has_mounts(story: &Story, name: &HostName) -> bool {
-    let serves = |need: &HostName| {
-        story.cluster.host(need).is_some_and(|host| matches!(host.ready, ReadyBy::Exports(_)))
-    };
-    story.cluster.host(name).is_some_and(|host| host.needs.iter().any(serves))
+/// Returns whether a host has mounts of another one.
+fn has_mounts(story: &Story, host: &HostName, server: &HostName) -> bool {
+    let serves = |host: &Host| matches!(host.ready, ReadyBy::Exports(_));
+    story.cluster.host(server).is_some_and(serves)
+        && story.cluster.host(host).is_some_and(|host| host.needs.contains(server))
 }
 
 /// Returns the hosts in the order of stopping: each behind all those that need it.

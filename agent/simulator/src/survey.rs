@@ -84,10 +84,9 @@ impl Worst {
 }
 
 impl Survey {
-    /// Plays one story.
-    pub fn of(story: &Story) -> Self {
-        let course = Course::of(story);
-        let measure = Measure::of(story, &course);
+    /// Measures the course of one story.
+    pub fn of(story: &Story, course: &Course) -> Self {
+        let measure = Measure::of(story, course);
         let margin = measure.margin.map(signed);
         let mut survey = Self {
             runs: 1,
@@ -169,7 +168,7 @@ impl Survey {
                 share(self.latest_starts, self.declared).trim()
             ),
         );
-        let head = ["order broken", "overlapping", "power lost", "takes"];
+        let head = ["order broken", "before off", "power lost", "takes"];
         let [broken, overlapping, lost, takes] = head;
         push(
             page,
@@ -266,5 +265,6 @@ const QUANTILES: [(&str, usize); 6] =
     [("least", 0), ("1 %", 10), ("10 %", 100), ("50 %", 500), ("90 %", 900), ("most", 1_000)];
 const EXPLAINED: &str = "
 order broken: a host stops while one that needs it has workloads or mounts.
-overlapping: a host stops while one that needs it is still on, proven gone or not.
+before off: a host stops while one that needs it is still on; Curfew does so when
+it is proven that workloads and mounts are gone, a fixed delay when it is over.
 ";

@@ -12,7 +12,7 @@ use crate::wrap::wrapped;
 
 /// Plays a story and prints its course; returns whether all went well.
 pub(super) fn show(args: &SimulateArgs, story: &Story, assumed: &[String]) -> bool {
-    let course = Course::of(story);
+    let course = course(args, story);
     let measure = Measure::of(story, &course);
     if args.json {
         say(format_args!("{:#}", to_json(&course, &measure, assumed)));
@@ -20,6 +20,11 @@ pub(super) fn show(args: &SimulateArgs, story: &Story, assumed: &[String]) -> bo
         say(to_text(args, &course, &measure, assumed).trim_end());
     }
     measure.is_good()
+}
+
+/// Plays a story: in one that was told somebody helps at its end, in a question nobody does.
+pub(super) fn course(args: &SimulateArgs, story: &Story) -> Course {
+    if args.weather || args.replay.is_some() { Course::of(story) } else { Course::unaided(story) }
 }
 
 fn to_text(args: &SimulateArgs, course: &Course, measure: &Measure, assumed: &[String]) -> String {

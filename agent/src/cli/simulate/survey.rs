@@ -17,7 +17,10 @@ pub(super) fn survey(args: &SimulateArgs, question: &Question, runs: u64) -> boo
     let survey = play_many(
         seeds,
         cores(),
-        |seed| Survey::of(&varied(args, question, seed)),
+        |seed| {
+            let story = varied(args, question, seed);
+            Survey::of(&story, &show::course(args, &story))
+        },
         |sum| {
             if is_watched {
                 progress(&format!("\r{} of {runs} outages", sum.runs));
