@@ -1,8 +1,9 @@
 //! The long run: random stories on all cores until one fails, or as long as one likes.
 //!
 //! `--runs N` plays so many (default 10,000,000), `--minutes N` ends after that long, `--from SEED`
-//! begins there, `--threads N` takes so many cores, `--plays N` makes a failing story short by that
-//! many plays. `--seed SEED` and `--replay FILE` play one story and print all that happens in it.
+//! begins there, `--threads N` takes so many cores, `--failures N` ends after so many runs that
+//! failed (default 1), `--plays N` makes the first of them short by that many plays. `--seed SEED`
+//! and `--replay FILE` play one story and print all that happens in it.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "it measures, and reads")]
 #![expect(clippy::print_stdout, reason = "it prints")]
 #![expect(clippy::cast_precision_loss, reason = "rates for people")]
@@ -24,6 +25,7 @@ struct Wish {
     from: u64,
     threads: NonZeroUsize,
     span: Option<Duration>,
+    failures: u64,
     plays: usize,
     one: Option<Story>,
 }
@@ -44,8 +46,15 @@ fn main() -> ExitCode {
 }
 
 fn wish(mut words: impl Iterator<Item = String>) -> Result<Wish, String> {
-    let mut wish =
-        Wish { runs: 10_000_000, from: 0, threads: cores(), span: None, plays: 2_000, one: None };
+    let mut wish = Wish {
+        runs: 10_000_000,
+        from: 0,
+        threads: cores(),
+        span: None,
+        failures: 1,
+        plays: 2_000,
+        one: None,
+    };
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| format!("{word} has no value: write one"))?;
         let number = || value.parse().map_err(|_| format!("{word} {value}: write a whole number"));
@@ -53,6 +62,7 @@ fn wish(mut words: impl Iterator<Item = String>) -> Result<Wish, String> {
             "--runs" => wish.runs = number()?,
             "--from" => wish.from = number()?,
             "--minutes" => wish.span = Some(Duration::from_secs(number()?.saturating_mul(60))),
+            "--failures" => wish.failures = number()?,
             "--plays" => wish.plays = usize::try_from(number()?).unwrap_or(usize::MAX),
             "--threads" => {
                 let count = usize::try_from(number()?).unwrap_or(usize::MAX);
@@ -62,8 +72,8 @@ fn wish(mut words: impl Iterator<Item = String>) -> Result<Wish, String> {
             "--replay" => wish.one = Some(read(&value)?),
             _ => {
                 return Err(format!(
-                    "{word} is unknown: --runs, --minutes, --from, --threads, --plays, --seed or \
-                     --replay"
+                    "{word} is unknown: --runs, --minutes, --from, --threads, --failures, --plays, \
+                     --seed or --replay"
                 ));
             }
         }
@@ -86,7 +96,7 @@ fn play_all(wish: &Wish) -> Option<Failure> {
     let seeds = wish.from..wish.from.saturating_add(wish.runs);
     let summary = play_many(seeds, wish.threads, play_seed, |summary: &Summary| {
         let is_over = wish.span.is_some_and(|span| start.elapsed() >= span);
-        if is_over || !summary.failures.is_empty() {
+        if is_over || summary.failed() >= wish.failures {
             return ControlFlow::Break(());
         }
         if said.elapsed() >= SAY_EVERY {

@@ -65,6 +65,11 @@ impl Summary {
         summary
     }
 
+    /// Returns how many runs failed.
+    pub fn failed(&self) -> u64 {
+        self.failures.values().map(|failures| failures.count).sum()
+    }
+
     /// Returns the failed run with the smallest seed.
     pub fn first_failure(&self) -> Option<(u64, &Failure)> {
         let firsts = self.failures.values().filter_map(|failures| failures.first.first());

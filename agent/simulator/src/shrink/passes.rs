@@ -112,7 +112,9 @@ impl<F: FnMut(&Story) -> Option<Failure>> Search<F> {
             let Some(old) = self.parts.pointer(&place).cloned() else { continue };
             let Some(span) = span_of(&old) else { continue };
             for unit in ROUND {
-                let new = span_value(((span + unit / 2) / unit * unit).max(unit.min(span)));
+                // A moment may be the first; a span of nothing is another story.
+                let least = if place.ends_with("/at") { 0 } else { unit.min(span) };
+                let new = span_value(((span + unit / 2) / unit * unit).max(least));
                 let is_rounder = new.to_string().len() < old.to_string().len();
                 if is_rounder && self.attempt_at(&place, new) {
                     break;
