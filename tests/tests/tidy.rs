@@ -49,6 +49,28 @@ fn files_are_short_enough_to_read_at_once() {
     report(&found);
 }
 
+/// What the documentation promises has a function of its name, which can be read.
+#[test]
+fn each_invariant_has_a_file_and_a_function_of_its_name() {
+    let page = fs::read_to_string(root().join("docs/protocol.md")).expect("the page is there");
+    let section = page.split("## Invariants").nth(1).unwrap_or_default();
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let titles = section.lines().filter_map(|line| line.strip_prefix("- **")?.split("**").next());
+    let mut found = Vec::new();
+    let mut count = 0;
+    for title in titles {
+        count += 1;
+        let name = title.to_lowercase().replace([' ', '-'], "_");
+        let path = format!("agent/simulator/src/invariant/{name}.rs");
+        let text = fs::read_to_string(root().join(&path)).unwrap_or_default();
+        if !text.contains(&format!("pub(super) fn {name}(")) {
+            found.push(format!("{path} has no function `{name}`, which docs/protocol.md names"));
+        }
+    }
+    assert_eq!(count, 14, "the invariants of the design");
+    report(&found);
+}
+
 #[test]
 fn lines_fit_on_a_page() {
     let mut found = Vec::new();

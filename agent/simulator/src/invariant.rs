@@ -6,6 +6,7 @@
 //! They are judged by what runs, what is mounted and what the battery holds, not by what the
 //! coordinators believe. Where a premise is about a belief, «its latest start has come», the belief
 //! is held against the truth.
+#![expect(clippy::wildcard_enum_match_arm, reason = "an invariant looks at a few facts of many")]
 
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ mod order_holds_if_the_plan_fits;
 mod re_arm;
 mod release_is_true;
 mod restart_order;
+#[cfg(test)]
+mod tests;
 mod unsure_is_not_zero;
 
 use history::History;

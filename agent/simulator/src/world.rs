@@ -196,6 +196,11 @@ impl World {
         self.traffic
     }
 
+    /// Returns when the agent of a host wants to run, in milliseconds since the story began.
+    pub fn deadline(&self, host: usize) -> Option<u64> {
+        self.machine(host).deadline().map(|deadline| deadline.saturating_sub(START))
+    }
+
     /// Returns whether messages are lost, doubled or late on their own.
     pub fn rains(&self) -> bool {
         self.network.rain.is_some()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use curfew_coordinator::Standing;
+use curfew_coordinator::{Coordinator, Standing};
 
 use super::{Scene, Verdict};
 use crate::{Change, Fact};
@@ -31,7 +31,7 @@ pub(super) fn agreement(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
                 memory.forgetful.insert(host);
             }
             Fact::StopCalled(call) => {
-                let ended = scene.world.agent(host).map(|agent| agent.ended());
+                let ended = scene.world.agent(host).map(Coordinator::ended);
                 if ended.is_some_and(|ended| call.number <= ended) {
                     let (name, number) = (scene.name(host), call.number);
                     return Err(format!("{name} stops for {number}, which has ended"));
@@ -74,8 +74,9 @@ fn only_the_highest(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
         memory.apart_since = None;
         return Ok(());
     };
-    let since = *memory.apart_since.get_or_insert(scene.now());
-    if scene.now() - since > 5_000 {
+    let now = scene.now();
+    let since = *memory.apart_since.get_or_insert(now);
+    if now - since > 5_000 {
         let name = scene.name(host);
         return Err(format!("{name} still follows {number}, and others {highest}"));
     }

@@ -38,7 +38,7 @@ pub(super) fn deadline(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
     for host in world.hosts() {
         let machine = world.machine(host);
         let late = machine.agent().filter(|_| machine.stop.is_none() && machine.runs());
-        if !late.is_some_and(|agent| is_late(agent)) {
+        if !late.is_some_and(is_late) {
             memory.late_since.remove(&host);
             continue;
         }

@@ -46,9 +46,8 @@ fn number_of(note: &Note) -> Option<u64> {
 }
 
 fn is_no_proof(scene: &Scene<'_>, by: usize, note: &Note) -> Verdict {
-    let host = match note {
-        Note::Released { host, how: ReleaseProof::Halting } | Note::Off { host } => host,
-        _ => return Ok(()),
+    let (Note::Released { host, how: ReleaseProof::Halting } | Note::Off { host }) = note else {
+        return Ok(());
     };
     let Some(place) = scene.world.find(host) else { return Ok(()) };
     let machine = scene.world.machine(place);

@@ -205,7 +205,10 @@ impl History {
 
     fn learn_change(&mut self, at: u64, change: &Change) {
         let (trouble, lasts) = match change {
-            Change::MainsFail | Change::MainsReturn | Change::ClockJumped { .. } => return,
+            Change::MainsFail
+            | Change::MainsReturn
+            | Change::ClockJumped { .. }
+            | Change::CutIgnored { .. } => return,
             Change::Rain { .. }
             | Change::Dry
             | Change::LinkCut { .. }
@@ -232,7 +235,6 @@ impl History {
             Change::DriverGone { span }
             | Change::UsbFlaky { span, .. }
             | Change::UpsdUnreachable { span, .. } => (Trouble::Eyes, *span),
-            Change::CutIgnored { .. } => return,
             Change::Ordered { .. } | Change::CalledOff { .. } | Change::WakeOrdered { .. } => {
                 (Trouble::Orders, 0)
             }

@@ -13,6 +13,9 @@ pub(super) fn limits(scene: &Scene<'_>) -> Verdict {
         if !is_ahead {
             return Err(format!("{} waits for nothing", scene.name(host)));
         }
+        if world.deadline(host).is_some_and(|deadline| deadline < scene.now()) {
+            return Err(format!("{} has missed its deadline", scene.name(host)));
+        }
     }
     Ok(())
 }

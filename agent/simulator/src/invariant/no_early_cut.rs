@@ -77,7 +77,7 @@ fn begin_of(scene: &Scene<'_>, why: BeginReason) -> Option<Begin> {
 fn may_open(memory: &Memory, scene: &Scene<'_>, hurt: Option<usize>) -> Verdict {
     let world = scene.world;
     let cluster = world.cluster();
-    if !cluster.ups.returns.unwrap_or(world.ups().truth.offers_return) {
+    if !cluster.ups.returns.unwrap_or_else(|| world.ups().truth.offers_return) {
         return Err("the UPS is cut, and does not promise to come back".to_owned());
     }
     let Some(begin) = &memory.begin else { return Ok(()) };
@@ -103,10 +103,10 @@ fn is_empty_enough(begin: &Begin, scene: &Scene<'_>, hurt: usize) -> Verdict {
     let since_begin = scene.now() - begin.at;
     let is_new = scene.history.has_booted_within(scene.now(), hurt, since_begin + 10_000);
     if begin.why != BeginReason::LatestStart {
-        return match is_new {
-            true => Ok(()),
-            false => Err(format!("the UPS is cut under {name}, and all were taken for off")),
-        };
+        if is_new {
+            return Ok(());
+        }
+        return Err(format!("the UPS is cut under {name}, and all were taken for off"));
     }
     let margin = millis(scene.world.cluster().settings.cut_margin);
     let error = begin.left / 10 + BLUR;

@@ -1,6 +1,6 @@
 //! Nobody stops without evidence.
 
-use curfew_coordinator::{Cause, Note, Standing, Trigger};
+use curfew_coordinator::{Cause, Coordinator, Note, Standing, Trigger};
 
 use super::history::Trouble;
 use super::{Scene, Verdict, millis};
@@ -22,7 +22,7 @@ pub(super) fn no_false_shutdown(scene: &Scene<'_>) -> Verdict {
         match &happened.fact {
             Fact::Note(note @ Note::Declared { .. }) => has_evidence(scene, happened.host, note)?,
             Fact::Note(Note::Latched { number, .. }) => {
-                sees_nothing(scene, happened.host, *number)?
+                sees_nothing(scene, happened.host, *number)?;
             }
             Fact::Note(Note::Began { .. }) => is_declared(scene, happened.host)?,
             Fact::StopBegan => has_cause(scene, happened.host)?,
@@ -105,7 +105,7 @@ fn is_declared(scene: &Scene<'_>, host: usize) -> Verdict {
 
 fn has_cause(scene: &Scene<'_>, host: usize) -> Verdict {
     let history = scene.history;
-    let open = scene.world.agent(host).and_then(|agent| agent.open());
+    let open = scene.world.agent(host).and_then(Coordinator::open);
     if history.stopped_by_person.contains(&host)
         || history.has(Trouble::Orders)
         || history.has(Trouble::Status)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use curfew_coordinator::{Note, Plan, StopTimes};
+use curfew_coordinator::{Coordinator, Note, Plan, StopTimes};
 
 use super::{Scene, Verdict, millis};
 use crate::world::Power;
@@ -104,7 +104,7 @@ pub(super) fn nobody_stranded_at_the_end(memory: &Memory, scene: &Scene<'_>) -> 
         }
     }
     for host in world.hosts() {
-        let Some((number, standing)) = world.agent(host).and_then(|agent| agent.open()) else {
+        let Some((number, standing)) = world.agent(host).and_then(Coordinator::open) else {
             continue;
         };
         if !scene.history.is_order(number) {

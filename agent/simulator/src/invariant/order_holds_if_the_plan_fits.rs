@@ -27,11 +27,11 @@ pub(super) fn order_holds_if_the_plan_fits(memory: &mut Memory, scene: &Scene<'_
                 memory.fits = all_up && scene.history.is_calm() && History::fits(world);
             }
             Fact::Booted => memory.fits = false,
-            Fact::Note(Note::Began { why: BeginReason::LatestStart, .. }) if memory.fits => {
-                if is_judged(scene) {
-                    let host = scene.name(happened.host);
-                    return Err(format!("{host} begins by its latest start, and the plan fits"));
-                }
+            Fact::Note(Note::Began { why: BeginReason::LatestStart, .. })
+                if memory.fits && is_judged(scene) =>
+            {
+                let host = scene.name(happened.host);
+                return Err(format!("{host} begins by its latest start, and the plan fits"));
             }
             _ => {}
         }
