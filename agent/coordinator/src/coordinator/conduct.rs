@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Coordinator;
 use crate::mistake::Mistake;
 use crate::owed::Debt;
+use crate::plan::Schedule;
 use crate::{
     Action, Gate, HostName, Line, Note, PassReason, Phase, ReadyBy, Standing, Time, TurnReason,
     WakeTarget,
@@ -66,11 +67,12 @@ impl Coordinator {
             self.turn(TurnReason::OwnerSilent);
         }
         let may_send = self.pass_gates();
-        for host in self.plan_for_recovery().start_order() {
+        let plan = self.plan_for_recovery();
+        for host in plan.start_order() {
             if may_send {
-                self.bring_up(&host);
+                self.bring_up(host, &plan);
             } else {
-                self.notice(&host);
+                self.notice(host);
             }
         }
         self.end_if_whole();
@@ -207,10 +209,10 @@ impl Coordinator {
     }
 
     /// Does what is due for one host, if recovery has come to it.
-    fn bring_up(&mut self, host: &HostName) {
+    fn bring_up(&mut self, host: &HostName, plan: &Schedule) {
         let Some(waking) = self.conduct.as_ref().and_then(|it| it.hosts.get(host)) else { return };
         let mut waking = waking.clone();
-        if waking.turn_at.is_none() && !self.needs_are_served(host) {
+        if waking.turn_at.is_none() && !self.needs_are_served(host, plan) {
             return;
         }
         let turn_at = *waking.turn_at.get_or_insert(self.now);
@@ -296,8 +298,7 @@ impl Coordinator {
     }
 
     /// Returns whether everything that `host` needs serves, or its limit has passed.
-    fn needs_are_served(&self, host: &HostName) -> bool {
-        let plan = self.plan_for_recovery();
+    fn needs_are_served(&self, host: &HostName, plan: &Schedule) -> bool {
         let Some(conduct) = &self.conduct else { return false };
         self.errs(Mistake::WakesAllAtOnce)
             || plan.needs_of(host).iter().all(|need| {
@@ -383,8 +384,8 @@ impl Coordinator {
     }
 
     /// The current file's plan, with the hosts that only the shutdown's plan still knows.
-    fn plan_for_recovery(&self) -> crate::Plan {
-        let mut plan = crate::Plan::clone(&self.plan_now);
+    fn plan_for_recovery(&self) -> Schedule {
+        let mut plan = self.plan_now.clone();
         if let Some(open) = &self.shutdown {
             plan.unite(&open.plan);
         }

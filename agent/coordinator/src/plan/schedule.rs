@@ -1,4 +1,4 @@
-//! A plan with its order of stopping worked out: it is asked with every event, and hardly changes.
+//! A plan with its orders of stopping and starting worked out: it is asked with every event, and hardly changes.
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
@@ -10,11 +10,12 @@ use super::graph::Graph;
 use super::{Overhead, Plan};
 use crate::{HostName, Time};
 
-/// A plan that decisions follow. It is its plan: the order is only what follows from that.
+/// A plan that decisions follow. It is its plan: the orders are only what follows from that.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     plan: Arc<Plan>,
     order: Arc<StopOrder>,
+    starts: Arc<StartOrder>,
 }
 
 impl Schedule {
@@ -42,6 +43,17 @@ impl Schedule {
         self.order.time_needed(overhead, participates)
     }
 
+    /// See [`Plan::start_order`].
+    pub(crate) fn start_order(&self) -> impl Iterator<Item = &HostName> {
+        self.starts.0.iter().map(|(host, _)| host)
+    }
+
+    /// See [`Plan::needs_of`].
+    pub(crate) fn needs_of(&self, host: &HostName) -> &[HostName] {
+        let start = self.starts.0.iter().find(|(name, _)| name == host);
+        start.map_or(&[], |(_, needs)| needs)
+    }
+
     /// See [`Plan::unite`].
     pub(crate) fn unite(&mut self, other: &Plan) {
         if !self.plan.has_all_of(other) {
@@ -54,7 +66,8 @@ impl Schedule {
 
 impl From<Arc<Plan>> for Schedule {
     fn from(plan: Arc<Plan>) -> Self {
-        Self { order: Arc::new(StopOrder::of(&plan)), plan }
+        let starts = StartOrder::of(&plan);
+        Self { order: Arc::new(StopOrder::of(&plan)), starts: Arc::new(starts), plan }
     }
 }
 
@@ -77,6 +90,18 @@ impl Eq for Schedule {}
 impl Hash for Schedule {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.plan.hash(state);
+    }
+}
+
+/// The hosts of a plan, each behind those that it needs directly, and with them.
+#[derive(Debug)]
+struct StartOrder(Vec<(HostName, Vec<HostName>)>);
+
+impl StartOrder {
+    fn of(plan: &Plan) -> Self {
+        let graph = Graph::for_starting(plan);
+        let needs = |host: &HostName| graph.next_of(host).cloned().collect();
+        Self(graph.order().into_iter().map(|host| (host.clone(), needs(host))).collect())
     }
 }
 
