@@ -12,7 +12,7 @@ const LIMIT: u64 = 10_000;
 /// What it remembers.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Memory {
-    /// Since when each host, by this run of its agent, is beyond its latest start and does not stop.
+    /// Since when each host, in this run of its agent, is beyond its latest start and runs on.
     late_since: BTreeMap<usize, (u64, u64)>,
     /// When a call of a host last failed, and that was reported.
     pub(super) refused_at: BTreeMap<usize, u64>,

@@ -67,7 +67,7 @@ fn latest_start_is_true(scene: &Scene<'_>, host: usize) -> Verdict {
     let left = scene.history.least_left(world);
     if left > tail + SLACK {
         return Err(format!(
-            "{name} begins by its latest start with {left} ms of battery left, and {tail} ms to stop"
+            "{name} begins by its latest start with {left} ms left, and {tail} ms to stop"
         ));
     }
     Ok(())

@@ -29,7 +29,7 @@ pub(super) struct Memory {
 /// No packet is sent to H before each need of H truly served once since this recovery began, or its
 /// limit passed; no packet while truly on battery for longer than a poll.
 ///
-/// To serve is what the file says: a probe or the exports answer, else the agent runs and says `up`.
+/// To serve is what the file says: a probe or the exports answer, else the agent says `up`.
 /// A limit of an earlier recovery counts as long as the host has not served since. A conductor that
 /// cannot read the UPS sends packets on battery after `charge-wait`, and says so.
 pub(super) fn restart_order(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
