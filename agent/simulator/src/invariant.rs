@@ -167,7 +167,8 @@ struct Memory {
 }
 
 /// Watches one world. What it remembers is hashed, so that two worlds that look alike are only
-/// taken for one where they are judged alike from here on.
+/// taken for one where they are judged alike from here on, but for what excuses: there the stricter
+/// of two judges stands for both.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Judge {
     seen: usize,
@@ -206,6 +207,12 @@ impl Judge {
     pub fn forget(&mut self, world: &mut World) {
         self.seen = 0;
         world.clear_facts();
+    }
+
+    /// Returns whether this judge excuses nothing that `other` does not; the two must have the same
+    /// hash.
+    pub fn excuses_as_little(&self, other: &Self) -> bool {
+        self.history.excuses_as_little(&other.history)
     }
 
     /// Looks at the world at the end.

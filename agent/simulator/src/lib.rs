@@ -4,7 +4,8 @@
 //! real coordinators; only what is outside of them is simulated.
 //!
 //! Reading order: [`Story`] has what can be, [`World`] plays it, [`Fact`] is what truly happened,
-//! [`Judge`] holds the invariants of the design against it, [`play()`] puts them together.
+//! [`Judge`] holds the invariants of the design against it, [`play()`] puts them together, and
+//! [`explore()`] plays all stories of a bounded world.
 //!
 //! For people with a cluster of their own: a [`Question`] becomes a story, [`Course`] writes down
 //! how it goes, [`Measure`] says what that amounts to, [`chart()`] and [`moments`] show it.
@@ -12,6 +13,7 @@
 mod attempt;
 mod chart;
 mod course;
+mod explore;
 mod fact;
 mod invariant;
 mod many;
@@ -29,6 +31,9 @@ mod world;
 pub use attempt::{Attempt, Failure, FailureKind};
 pub use chart::{LEAST_WIDTH, Look, chart};
 pub use course::{Course, Lane, Sample, State};
+#[cfg(feature = "mistakes")]
+pub use explore::explore_with;
+pub use explore::{Bound, Budget, Explored, Found, Progress, explore};
 pub use fact::{Fact, Happened};
 pub use invariant::{Invariant, Judge, Violation, compare, twin};
 pub use many::{Failures, Summary, Tally, cores, play_many};

@@ -183,6 +183,13 @@ pub enum Change {
     },
     /// The rain ends.
     Dry,
+    /// The next message from one host to another is lost.
+    MessageLost {
+        /// The sender.
+        from: HostName,
+        /// The receiver.
+        to: HostName,
+    },
     /// Nothing gets from one host to another any more.
     LinkCut {
         /// The sender.

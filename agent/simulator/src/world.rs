@@ -290,6 +290,11 @@ impl World {
         self.happen(Happening::Changed(change));
     }
 
+    /// Lets something happen after a while.
+    pub fn change_after(&mut self, span: u64, change: Change) {
+        self.after(span, Happening::Changed(change));
+    }
+
     fn next_deadline(&self) -> Option<(u64, usize)> {
         self.machines.iter().enumerate().filter_map(|(host, it)| Some((it.deadline()?, host))).min()
     }

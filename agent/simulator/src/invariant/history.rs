@@ -1,6 +1,7 @@
 //! What has been so far, as far as the invariants need to know of it: kept from facts alone.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
 
 use curfew_coordinator::{Note, Standing, Trigger};
 
@@ -35,8 +36,8 @@ pub(super) enum Trouble {
     Orders,
 }
 
-/// The past of one world.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+/// The past of one world. Its hash is without what only excuses: see [`History::excuses_as_little`].
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct History {
     /// Each trouble since the cluster was last whole, and until when it lasts at least.
     troubles: BTreeMap<Trouble, u64>,
@@ -295,6 +296,18 @@ impl History {
         self.troubles.contains_key(&trouble)
     }
 
+    /// Returns whether this past excuses nothing that `other` does not excuse.
+    ///
+    /// Troubles and the end of the last disturbance are premises of the invariants and nothing
+    /// else: the more of them, or the later, the less is judged. Of two worlds that are alike in
+    /// all else, that with the lesser ones breaks whatever the other breaks, whatever comes.
+    pub(super) fn excuses_as_little(&self, other: &Self) -> bool {
+        let lasts = |(trouble, until): (&Trouble, &u64)| {
+            other.troubles.get(trouble).is_some_and(|longer| until <= longer)
+        };
+        self.disturbed_at <= other.disturbed_at && self.troubles.iter().all(lasts)
+    }
+
     /// Returns whether nothing but the mains has disturbed the cluster since it was last whole.
     pub(super) fn is_calm(&self) -> bool {
         self.troubles.is_empty() && self.apart_since.is_empty()
@@ -394,6 +407,27 @@ impl History {
         let needed = millis(agent.status().plan.time_needed);
         let wanted = needed + millis(settings.reserve) + millis(settings.debounce);
         world.true_left() / 10 * 9 > wanted
+    }
+}
+
+impl Hash for History {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            troubles: _,
+            apart_since,
+            disturbed_at: _,
+            booted_at,
+            stopped_by_person,
+            latched,
+            triggers,
+            samples,
+            up_at_failure,
+            failed_at,
+            longest_dark,
+            healed_at,
+        } = self;
+        (apart_since, booted_at, stopped_by_person, latched, triggers).hash(state);
+        (samples, up_at_failure, failed_at, longest_dark, healed_at).hash(state);
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) struct Network {
     pub(super) truth: NetworkTruth,
     /// Directions in which nothing gets through.
     pub(super) cuts: BTreeSet<(usize, usize)>,
+    /// Directions in which the next message is lost.
+    pub(super) losing: BTreeSet<(usize, usize)>,
     pub(super) rain: Option<Rain>,
     seed: u64,
     hosts: usize,
@@ -30,6 +32,7 @@ impl Network {
         Self {
             truth: truth.clone(),
             cuts: BTreeSet::new(),
+            losing: BTreeSet::new(),
             rain: None,
             seed,
             hosts,
@@ -39,6 +42,9 @@ impl Network {
 
     /// Returns how late a message arrives, each time that it does.
     pub(super) fn fate(&mut self, from: usize, to: usize) -> [Option<u64>; 2] {
+        if self.losing.remove(&(from, to)) {
+            return [None, None];
+        }
         let base = self.truth.latency;
         let Some(rain) = self.rain else { return [Some(base), None] };
         let link = from * self.hosts + to;

@@ -20,6 +20,7 @@ impl World {
             Change::MainsReturn => self.return_mains(),
             Change::Rain { .. }
             | Change::Dry
+            | Change::MessageLost { .. }
             | Change::LinkCut { .. }
             | Change::LinkMended { .. }
             | Change::Unplugged { .. }
@@ -74,6 +75,11 @@ impl World {
                 });
             }
             Change::Dry => self.network.rain = None,
+            Change::MessageLost { from, to } => {
+                if let (Some(from), Some(to)) = (self.find(from), self.find(to)) {
+                    self.network.losing.insert((from, to));
+                }
+            }
             Change::LinkCut { from, to } => {
                 if let (Some(from), Some(to)) = (self.find(from), self.find(to)) {
                     self.network.cuts.insert((from, to));
@@ -164,6 +170,7 @@ impl World {
         self.has_healed = true;
         self.network.rain = None;
         self.network.cuts.clear();
+        self.network.losing.clear();
         let now = self.now;
         self.ups.gone_until = now;
         self.ups.flaky = None;
@@ -219,6 +226,7 @@ impl Change {
             | Self::MainsReturn
             | Self::Rain { .. }
             | Self::Dry
+            | Self::MessageLost { .. }
             | Self::LinkCut { .. }
             | Self::LinkMended { .. }
             | Self::RuntimeLies { .. }

@@ -1,0 +1,266 @@
+//! Every course that a bounded world can take: an exhaustive exploration of the real coordinators.
+//!
+//! A layer is all worlds that there can be at one moment. Each of them goes on in every way that
+//! its [`Budget`] allows, to the next moment; worlds that have become the same are one from there
+//! on. Worlds of different moments are never the same, so that two layers are all that is kept.
+//!
+//! ```text
+//! moment t                        t + every
+//! world ─┬─ nothing ──────────────► world'
+//!        ├─ the mains turn ───────► world''      the same hash of world and judge:
+//!        ├─ a message is lost ────► world' ◄──── one world, with the larger budget
+//!        └─ an agent is killed ───► a violation: told as a story, which replays it
+//! ```
+//!
+//! Two worlds are the same when nothing in them or in their judges can make a difference later.
+//! Then those that another one *covers* go no further: a budget that is smaller in everything
+//! reaches nothing that the larger one does not, and a judge that excuses more finds nothing that
+//! the stricter one does not.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use crate::invariant::{Judge, Violation};
+use crate::story::{Dated, Story};
+use crate::world::World;
+
+mod bound;
+mod choice;
+mod layer;
+mod wide;
+
+pub use bound::{Bound, Budget};
+use choice::{Choice, choices};
+use layer::Layer;
+
+/// What an exploration has found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Explored {
+    /// Distinct worlds: alike in everything that can make a difference later.
+    pub states: u64,
+    /// Ways from one of them to the next.
+    pub transitions: u64,
+    /// Ways that led to a world that was there already.
+    pub merged: u64,
+    /// Courses that came to their end and were judged there.
+    pub ends: u64,
+    /// The most worlds of one moment.
+    pub widest: u64,
+    /// Moments.
+    pub layers: u64,
+    /// What did not hold, the shortest story first.
+    pub found: Vec<Found>,
+}
+
+/// A counterexample.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Found {
+    /// A story that leads to it.
+    pub story: Story,
+    /// What did not hold.
+    pub violation: Violation,
+}
+
+/// One layer, for those who watch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Progress {
+    /// The moment.
+    pub at: u64,
+    /// Its distinct worlds.
+    pub states: u64,
+    /// Ways that have led there.
+    pub transitions: u64,
+    /// What was found so far.
+    pub found: u64,
+}
+
+/// Explores a bounded world on so many threads; `watch` is told of each layer.
+pub fn explore(bound: &Bound, threads: usize, watch: impl FnMut(Progress)) -> Explored {
+    Explorer { bound, first: World::new(&bound.story) }.run(threads, watch)
+}
+
+/// Explores a bounded world in which all agents make a mistake.
+#[cfg(feature = "mistakes")]
+pub fn explore_with(
+    bound: &Bound,
+    mistake: curfew_coordinator::Mistake,
+    threads: usize,
+    watch: impl FnMut(Progress),
+) -> Explored {
+    let first = World::with_mistake(&bound.story, mistake);
+    Explorer { bound, first }.run(threads, watch)
+}
+
+/// A world on its way, with all that is of its course and not of it.
+#[derive(Clone, Debug)]
+struct State {
+    world: World,
+    judge: Judge,
+    left: Budget,
+    path: Option<Arc<Step>>,
+}
+
+impl State {
+    /// Returns whether every violation that the other leads to, this one leads to as well; their
+    /// worlds must have the same hash.
+    fn covers(&self, other: &Self) -> bool {
+        self.left.covers(other.left) && self.judge.excuses_as_little(&other.judge)
+    }
+}
+
+/// What was chosen on the way, the last choice first.
+#[derive(Debug)]
+struct Step {
+    changes: Vec<Dated>,
+    before: Option<Arc<Self>>,
+}
+
+/// Where one way has led.
+enum Reached {
+    /// The next moment.
+    Next,
+    /// The end of the course.
+    End,
+    /// What must not be.
+    Broken(Violation),
+}
+
+/// What one thread has seen of a layer.
+#[derive(Debug, Default)]
+struct Tally {
+    transitions: u64,
+    ends: u64,
+    found: Vec<Found>,
+}
+
+struct Explorer<'a> {
+    bound: &'a Bound,
+    first: World,
+}
+
+impl Explorer<'_> {
+    fn run(self, threads: usize, mut watch: impl FnMut(Progress)) -> Explored {
+        let mut explored = Explored::default();
+        let mut world = self.first.clone();
+        let mut judge = Judge::new(&self.bound.story);
+        if let Reached::Broken(violation) = go_on(&mut world, &mut judge, self.bound.from) {
+            explored.found.push(Found { story: self.bound.story.clone(), violation });
+            return explored;
+        }
+        judge.forget(&mut world);
+        let first = State { world, judge, left: self.bound.budget, path: None };
+        let mut frontier = vec![first];
+        let mut at = self.bound.from;
+        let end = self.bound.story.ends_at();
+        while !frontier.is_empty() && explored.found.len() < self.bound.enough {
+            let states = frontier.len() as u64;
+            explored.layers += 1;
+            explored.states += states;
+            explored.widest = explored.widest.max(states);
+            let until = (at + self.bound.every).min(end);
+            let (next, tally) = self.explore_layer(frontier, threads, until);
+            explored.transitions += tally.transitions;
+            explored.ends += tally.ends;
+            explored.found.extend(tally.found);
+            watch(Progress {
+                at,
+                states,
+                transitions: tally.transitions,
+                found: explored.found.len() as u64,
+            });
+            explored.merged += next.merged();
+            frontier = next.into_states();
+            at = until;
+        }
+        let length = |found: &Found| found.story.changes.len();
+        explored.found.sort_by_key(|found| (length(found), found.violation.at));
+        explored
+    }
+
+    /// Lets all worlds of a layer go on in every way to `until`.
+    fn explore_layer(&self, frontier: Vec<State>, threads: usize, until: u64) -> (Layer, Tally) {
+        let layer = Layer::new();
+        let frontier = Mutex::new(frontier);
+        let total = Mutex::new(Tally::default());
+        thread::scope(|scope| {
+            for _ in 0..threads.max(1) {
+                scope.spawn(|| {
+                    let mut tally = Tally::default();
+                    while let Some(states) = take_some(&frontier) {
+                        for state in states {
+                            self.expand(state, until, &layer, &mut tally);
+                        }
+                    }
+                    let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+                    total.transitions += tally.transitions;
+                    total.ends += tally.ends;
+                    total.found.append(&mut tally.found);
+                });
+            }
+        });
+        (layer, total.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn expand(&self, state: State, until: u64, layer: &Layer, tally: &mut Tally) {
+        for choice in choices(self.bound, &state) {
+            self.follow(state.clone(), &choice, until, layer, tally);
+        }
+        self.follow(state, &Choice::nothing(), until, layer, tally);
+    }
+
+    /// Lets one world go one way.
+    fn follow(
+        &self,
+        mut state: State,
+        choice: &Choice,
+        until: u64,
+        layer: &Layer,
+        tally: &mut Tally,
+    ) {
+        tally.transitions += 1;
+        choice.make(&mut state);
+        let mut reached = go_on(&mut state.world, &mut state.judge, until);
+        if matches!(reached, Reached::Next) && until >= self.bound.story.ends_at() {
+            reached = Reached::End;
+        }
+        if matches!(reached, Reached::End) {
+            tally.ends += 1;
+            match state.judge.close(&state.world) {
+                Ok(()) => return,
+                Err(violation) => reached = Reached::Broken(violation),
+            }
+        }
+        if let Reached::Broken(violation) = reached {
+            let story = self.bound.tell(state.path.as_deref());
+            return tally.found.push(Found { story, violation });
+        }
+        state.judge.forget(&mut state.world);
+        layer.insert(state);
+    }
+}
+
+/// Plays a world to `until`, or to its end before that.
+fn go_on(world: &mut World, judge: &mut Judge, until: u64) -> Reached {
+    if let Err(violation) = judge.look(world) {
+        return Reached::Broken(violation);
+    }
+    while world.step(until) {
+        if let Err(violation) = judge.look(world) {
+            return Reached::Broken(violation);
+        }
+        if world.has_healed() && world.is_whole() {
+            return Reached::End;
+        }
+    }
+    Reached::Next
+}
+
+/// Threads come this often for more work.
+const CHUNK: usize = 16;
+
+fn take_some(frontier: &Mutex<Vec<State>>) -> Option<Vec<State>> {
+    let mut frontier = frontier.lock().unwrap_or_else(PoisonError::into_inner);
+    let rest = frontier.len().saturating_sub(CHUNK);
+    let some = frontier.split_off(rest);
+    (!some.is_empty()).then_some(some)
+}
