@@ -1,5 +1,6 @@
 //! How far an exploration goes: the world, the moments of choice, and what may happen how often.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use curfew_coordinator::{
@@ -90,6 +91,7 @@ impl Bound {
             hosts: ["nfs", "k8s-1", "k8s-2"].map(|name| (name.into(), host())).into(),
             ups: ups(returns),
             network: NetworkTruth { latency: 5, is_on_ups: true },
+            measured: BTreeMap::new(),
             changes: vec![Dated { at: FAILS_AT, change: Change::MainsFail }],
             heals_at: FAILS_AT + seconds * 1_000 + 500,
         };

@@ -212,6 +212,7 @@ impl History {
             | Change::CutIgnored { .. } => return,
             Change::Rain { .. }
             | Change::Dry
+            | Change::MessageLost { .. }
             | Change::LinkCut { .. }
             | Change::LinkMended { .. }
             | Change::Unplugged { .. }
