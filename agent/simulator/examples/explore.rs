@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use curfew_simulator::{Bound, Budget, explore};
+use curfew_simulator::{Bound, Budget, cores, explore};
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -14,9 +14,8 @@ fn main() {
     let budget =
         Budget { turns: count(1), losses: count(1), partitions: count(0), crashes: count(1) };
     let bound = Bound::reference(returns, seconds, budget);
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let start = Instant::now();
-    let explored = explore(&bound, threads, |layer| {
+    let explored = explore(&bound, cores(), |layer| {
         println!(
             "{:>8.3} s  {:>8} states  {:>8} transitions  {:>4} found  {:>6.1} s",
             layer.at as f64 / 1e3,

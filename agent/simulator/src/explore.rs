@@ -17,7 +17,9 @@
 //! reaches nothing that the larger one does not, and a judge that excuses more finds nothing that
 //! the stricter one does not.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::thread;
 
 use crate::invariant::{Judge, Violation};
@@ -71,11 +73,11 @@ pub struct Progress {
     /// Ways that have led there.
     pub transitions: u64,
     /// What was found so far.
-    pub found: u64,
+    pub found: usize,
 }
 
 /// Explores a bounded world on so many threads; `watch` is told of each layer.
-pub fn explore(bound: &Bound, threads: usize, watch: impl FnMut(Progress)) -> Explored {
+pub fn explore(bound: &Bound, threads: NonZeroUsize, watch: impl FnMut(Progress)) -> Explored {
     Explorer { bound, first: World::new(&bound.story) }.run(threads, watch)
 }
 
@@ -84,7 +86,7 @@ pub fn explore(bound: &Bound, threads: usize, watch: impl FnMut(Progress)) -> Ex
 pub fn explore_with(
     bound: &Bound,
     mistake: curfew_coordinator::Mistake,
-    threads: usize,
+    threads: NonZeroUsize,
     watch: impl FnMut(Progress),
 ) -> Explored {
     let first = World::with_mistake(&bound.story, mistake);
@@ -125,9 +127,11 @@ enum Reached {
     Broken(Violation),
 }
 
-/// What one thread has seen of a layer.
+/// What one thread has made of its part of a layer.
 #[derive(Debug, Default)]
-struct Tally {
+struct Part {
+    next: Layer,
+    states: u64,
     transitions: u64,
     ends: u64,
     found: Vec<Found>,
@@ -139,7 +143,7 @@ struct Explorer<'a> {
 }
 
 impl Explorer<'_> {
-    fn run(self, threads: usize, mut watch: impl FnMut(Progress)) -> Explored {
+    fn run(self, threads: NonZeroUsize, mut watch: impl FnMut(Progress)) -> Explored {
         let mut explored = Explored::default();
         let mut world = self.first.clone();
         let mut judge = Judge::new(&self.bound.story);
@@ -148,83 +152,74 @@ impl Explorer<'_> {
             return explored;
         }
         judge.forget(&mut world);
-        let first = State { world, judge, left: self.bound.budget, path: None };
-        let mut frontier = vec![first];
+        let mut layer = Layer::default();
+        layer.insert(State { world, judge, left: self.bound.budget, path: None });
         let mut at = self.bound.from;
         let end = self.bound.story.ends_at();
-        while !frontier.is_empty() && explored.found.len() < self.bound.enough {
-            let states = frontier.len() as u64;
-            explored.layers += 1;
-            explored.states += states;
-            explored.widest = explored.widest.max(states);
+        loop {
             let until = (at + self.bound.every).min(end);
-            let (next, tally) = self.explore_layer(frontier, threads, until);
-            explored.transitions += tally.transitions;
-            explored.ends += tally.ends;
-            explored.found.extend(tally.found);
-            watch(Progress {
-                at,
-                states,
-                transitions: tally.transitions,
-                found: explored.found.len() as u64,
-            });
-            explored.merged += next.merged();
-            frontier = next.into_states();
+            let part = self.explore_layer(layer, threads, until);
+            if part.states == 0 {
+                break;
+            }
+            explored.take(&part);
+            let Part { next, states, transitions, found, .. } = part;
+            explored.found.extend(found);
+            let found = explored.found.len();
+            watch(Progress { at, states, transitions, found });
+            if found >= self.bound.enough {
+                break;
+            }
+            layer = next;
             at = until;
         }
-        let length = |found: &Found| found.story.changes.len();
-        explored.found.sort_by_key(|found| (length(found), found.violation.at));
+        explored.found.sort_by_key(|found| (found.story.changes.len(), found.violation.at));
         explored
     }
 
     /// Lets all worlds of a layer go on in every way to `until`.
-    fn explore_layer(&self, frontier: Vec<State>, threads: usize, until: u64) -> (Layer, Tally) {
-        let layer = Layer::new();
-        let frontier = Mutex::new(frontier);
-        let total = Mutex::new(Tally::default());
+    ///
+    /// Each thread fills a layer of its own, and those are united in their order: nothing is
+    /// shared, and what comes of it does not depend on which thread was faster.
+    fn explore_layer(&self, layer: Layer, threads: NonZeroUsize, until: u64) -> Part {
         thread::scope(|scope| {
-            for _ in 0..threads.max(1) {
-                scope.spawn(|| {
-                    let mut tally = Tally::default();
-                    while let Some(states) = take_some(&frontier) {
-                        for state in states {
-                            self.expand(state, until, &layer, &mut tally);
-                        }
-                    }
-                    let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-                    total.transitions += tally.transitions;
-                    total.ends += tally.ends;
-                    total.found.append(&mut tally.found);
-                });
+            let parts: Vec<_> = layer
+                .deal(threads.get())
+                .into_iter()
+                .map(|states| scope.spawn(move || self.explore_part(states, until)))
+                .collect();
+            let mut all = Part::default();
+            for part in parts {
+                match part.join() {
+                    Ok(part) => all.unite(part),
+                    Err(panic) => resume_unwind(panic),
+                }
             }
-        });
-        (layer, total.into_inner().unwrap_or_else(PoisonError::into_inner))
+            all
+        })
     }
 
-    fn expand(&self, state: State, until: u64, layer: &Layer, tally: &mut Tally) {
-        for choice in choices(self.bound, &state) {
-            self.follow(state.clone(), &choice, until, layer, tally);
+    fn explore_part(&self, states: Vec<State>, until: u64) -> Part {
+        let mut part = Part { states: states.len() as u64, ..Part::default() };
+        for state in states {
+            for choice in choices(self.bound, &state) {
+                self.follow(state.clone(), &choice, until, &mut part);
+            }
+            self.follow(state, &Choice::nothing(), until, &mut part);
         }
-        self.follow(state, &Choice::nothing(), until, layer, tally);
+        part
     }
 
     /// Lets one world go one way.
-    fn follow(
-        &self,
-        mut state: State,
-        choice: &Choice,
-        until: u64,
-        layer: &Layer,
-        tally: &mut Tally,
-    ) {
-        tally.transitions += 1;
+    fn follow(&self, mut state: State, choice: &Choice, until: u64, part: &mut Part) {
+        part.transitions += 1;
         choice.make(&mut state);
         let mut reached = go_on(&mut state.world, &mut state.judge, until);
         if matches!(reached, Reached::Next) && until >= self.bound.story.ends_at() {
             reached = Reached::End;
         }
         if matches!(reached, Reached::End) {
-            tally.ends += 1;
+            part.ends += 1;
             match state.judge.close(&state.world) {
                 Ok(()) => return,
                 Err(violation) => reached = Reached::Broken(violation),
@@ -232,10 +227,31 @@ impl Explorer<'_> {
         }
         if let Reached::Broken(violation) = reached {
             let story = self.bound.tell(state.path.as_deref());
-            return tally.found.push(Found { story, violation });
+            return part.found.push(Found { story, violation });
         }
         state.judge.forget(&mut state.world);
-        layer.insert(state);
+        part.next.insert(state);
+    }
+}
+
+impl Part {
+    fn unite(&mut self, other: Self) {
+        self.next.unite(other.next);
+        self.states += other.states;
+        self.transitions += other.transitions;
+        self.ends += other.ends;
+        self.found.extend(other.found);
+    }
+}
+
+impl Explored {
+    fn take(&mut self, part: &Part) {
+        self.layers += 1;
+        self.states += part.states;
+        self.widest = self.widest.max(part.states);
+        self.transitions += part.transitions;
+        self.ends += part.ends;
+        self.merged += part.next.merged;
     }
 }
 
@@ -253,14 +269,4 @@ fn go_on(world: &mut World, judge: &mut Judge, until: u64) -> Reached {
         }
     }
     Reached::Next
-}
-
-/// Threads come this often for more work.
-const CHUNK: usize = 16;
-
-fn take_some(frontier: &Mutex<Vec<State>>) -> Option<Vec<State>> {
-    let mut frontier = frontier.lock().unwrap_or_else(PoisonError::into_inner);
-    let rest = frontier.len().saturating_sub(CHUNK);
-    let some = frontier.split_off(rest);
-    (!some.is_empty()).then_some(some)
 }
