@@ -29,6 +29,8 @@ use crate::world::World;
 mod bound;
 mod choice;
 mod layer;
+#[cfg(test)]
+mod tests;
 mod wide;
 
 pub use bound::{Bound, Budget};
@@ -103,6 +105,10 @@ struct State {
 }
 
 impl State {
+    fn is_same_as(&self, other: &Self) -> bool {
+        self.left == other.left && self.judge == other.judge
+    }
+
     /// Returns whether every violation that the other leads to, this one leads to as well; their
     /// worlds must have the same hash.
     fn covers(&self, other: &Self) -> bool {
@@ -128,7 +134,7 @@ enum Reached {
 }
 
 /// What one thread has made of its part of a layer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Part {
     next: Layer,
     states: u64,
@@ -152,7 +158,7 @@ impl Explorer<'_> {
             return explored;
         }
         judge.forget(&mut world);
-        let mut layer = Layer::default();
+        let mut layer = Layer::new(self.bound.is_exact);
         layer.insert(State { world, judge, left: self.bound.budget, path: None });
         let mut at = self.bound.from;
         let end = self.bound.story.ends_at();
@@ -188,7 +194,7 @@ impl Explorer<'_> {
                 .into_iter()
                 .map(|states| scope.spawn(move || self.explore_part(states, until)))
                 .collect();
-            let mut all = Part::default();
+            let mut all = self.part(0);
             for part in parts {
                 match part.join() {
                     Ok(part) => all.unite(part),
@@ -200,7 +206,7 @@ impl Explorer<'_> {
     }
 
     fn explore_part(&self, states: Vec<State>, until: u64) -> Part {
-        let mut part = Part { states: states.len() as u64, ..Part::default() };
+        let mut part = self.part(states.len() as u64);
         for state in states {
             for choice in choices(self.bound, &state) {
                 self.follow(state.clone(), &choice, until, &mut part);
@@ -208,6 +214,11 @@ impl Explorer<'_> {
             self.follow(state, &Choice::nothing(), until, &mut part);
         }
         part
+    }
+
+    fn part(&self, states: u64) -> Part {
+        let next = Layer::new(self.bound.is_exact);
+        Part { next, states, transitions: 0, ends: 0, found: Vec::new() }
     }
 
     /// Lets one world go one way.

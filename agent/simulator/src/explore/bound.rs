@@ -33,6 +33,8 @@ pub struct Bound {
     pub may_stay_dead: bool,
     /// So many violations are enough.
     pub enough: usize,
+    /// Worlds are one only if they are wholly the same; none stands for another that it covers.
+    pub is_exact: bool,
 }
 
 /// What may still happen.
@@ -112,6 +114,7 @@ impl Bound {
             ],
             may_stay_dead: true,
             enough: usize::MAX,
+            is_exact: false,
         }
     }
 

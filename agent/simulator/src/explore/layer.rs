@@ -6,15 +6,21 @@ use super::State;
 use super::wide::Wide;
 
 /// A layer that is being filled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Layer {
     /// By the hash of world and judge.
     worlds: BTreeMap<u128, Vec<State>>,
+    /// Only what is wholly the same is one.
+    is_exact: bool,
     /// How many were covered by others.
     pub(super) merged: u64,
 }
 
 impl Layer {
+    pub(super) const fn new(is_exact: bool) -> Self {
+        Self { worlds: BTreeMap::new(), is_exact, merged: 0 }
+    }
+
     /// Takes in a world, unless another covers it.
     pub(super) fn insert(&mut self, state: State) {
         let hash = Wide::of(&(&state.world, &state.judge));
@@ -32,13 +38,17 @@ impl Layer {
     }
 
     fn insert_as(&mut self, hash: u128, state: State) {
+        let is_exact = self.is_exact;
         let same = self.worlds.entry(hash).or_default();
-        if same.iter().any(|known| known.covers(&state)) {
+        let stands_for = |one: &State, other: &State| {
+            if is_exact { one.is_same_as(other) } else { one.covers(other) }
+        };
+        if same.iter().any(|known| stands_for(known, &state)) {
             self.merged += 1;
             return;
         }
         let before = same.len();
-        same.retain(|known| !state.covers(known));
+        same.retain(|known| !stands_for(&state, known));
         self.merged += (before - same.len()) as u64;
         same.push(state);
     }

@@ -419,6 +419,11 @@ impl Hash for History {
             disturbed_at: _,
             booted_at,
             stopped_by_person,
+            doubled_until,
+            reads,
+            stopped_for,
+            wanted_again,
+            was_forced,
             latched,
             triggers,
             samples,
@@ -427,6 +432,7 @@ impl Hash for History {
             longest_dark,
             healed_at,
         } = self;
+        (doubled_until, reads, stopped_for, wanted_again, was_forced).hash(state);
         (apart_since, booted_at, stopped_by_person, latched, triggers).hash(state);
         (samples, up_at_failure, failed_at, longest_dark, healed_at).hash(state);
     }
