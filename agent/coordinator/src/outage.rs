@@ -62,6 +62,11 @@ impl Outage {
         self.low_since.get_or_insert(now);
     }
 
+    /// Returns whether battery was the last that was seen, however long ago.
+    pub(crate) fn is_dark(&self) -> bool {
+        self.seen.is_some_and(|seen| seen.line == Line::Battery)
+    }
+
     /// Returns whether `at` lies within the last time on battery, give or take `blur`.
     pub(crate) fn was_dark(&self, at: Time, blur: Duration) -> bool {
         let (Some(from), Some(to)) = (self.lost_at, self.dark_at) else { return false };

@@ -166,11 +166,17 @@ impl Coordinator {
         is_enough
     }
 
-    /// Returns whether a host is off after it had said that it stops. One that only fell silent may
-    /// run behind a loose cable: it does not let the power be cut.
+    /// Returns whether a host is off after it had said that it stops, so that the power may be cut.
+    /// One that only fell silent may run behind a loose cable; one that fell silent before it said
+    /// `halting` may be stopping there still, for as long as its stop takes by the plan.
     fn went_off(&self, host: &HostName) -> bool {
+        let settings = self.settings();
+        let stop = super::stop_time_of(self.shutdown.as_ref(), &self.plan_now, host);
         self.peers.get(host).is_some_and(|peer| {
-            peer.off_since.is_some() && peer.phase.is_some_and(Phase::has_begun)
+            let is_done = settings.off_proof == OffProof::Session
+                || peer.phase == Some(Phase::Halting)
+                || peer.leaving_since.is_some_and(|since| self.now.since(since) >= stop);
+            peer.off_since.is_some() && peer.phase.is_some_and(Phase::has_begun) && is_done
         })
     }
 

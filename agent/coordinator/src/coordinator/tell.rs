@@ -146,8 +146,10 @@ impl Coordinator {
             || self.conduct.is_some()
             || self.begun.is_some()
             || self.line_gone_by() == Line::Battery
-            // Who fell silent just before the mains came back is still to be found.
-            || self.outage.was_dark(self.now, self.settings().built_in.absent_silence);
+            // Who fell silent just before the mains came back, or with the owner and its `upsd`, is
+            // still to be found.
+            || self.outage.was_dark(self.now, self.settings().built_in.absent_silence)
+            || self.outage.is_dark();
         // Where hosts share one machine, all their addresses answer for ever.
         let looks = is_busy && self.settings().off_proof == OffProof::Network;
         let alive = self.peers.keys().filter(|_| looks);

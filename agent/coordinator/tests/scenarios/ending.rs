@@ -221,3 +221,21 @@ fn an_owner_whose_cut_fails_twice_holds_instead() {
     world.mains_return();
     world.until("all is whole again", 900, World::is_whole);
 }
+
+/// "Each fed host is truly powered down": one whose cable is pulled while it stops is stopping
+/// still, and is given the time that its stop takes by the plan.
+#[test]
+fn a_host_whose_cable_is_pulled_while_it_stops_is_given_its_stop_time() {
+    let mut world = World::promised();
+    world.machine_mut(K1).stops_in = 100_000;
+    world.outage();
+    world.until("k8s-1 stops", 300, |world| world.phase(K1) == Some(Phase::Stopping));
+    world.run(10);
+    world.isolate(K1);
+    world.until("k8s-1 is taken for off", 60, |world| {
+        world.noted(NFS, |note| matches!(note, Note::Off { host } if host.as_str() == K1)).is_some()
+    });
+    world.check(!world.is_off(K1), "it stops behind the cable");
+    world.until("the UPS is cut", 700, |world| !world.ups.output);
+    world.check(world.off(K1) < world.began(NFS), "and was truly off before nfs began");
+}
