@@ -85,7 +85,12 @@ impl Coordinator {
         if self.errs(Mistake::ForgetsTheSilent) {
             return;
         }
-        let is_dark = self.line_gone_by() == Line::Battery;
+        // With the owner `upsd` is gone, too: what was last seen of the line stands.
+        let is_dark = match self.line_gone_by() {
+            Line::Battery => true,
+            Line::Unknown => self.outage.is_dark(),
+            Line::Mains => false,
+        };
         let blur = self.settings().built_in.fresh;
         let lost: Vec<HostName> = self
             .peers

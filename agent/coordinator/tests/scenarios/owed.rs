@@ -184,20 +184,15 @@ fn a_host_that_fell_off_just_before_the_mains_came_back_is_woken() {
     world.until("all is whole again", 900, World::is_whole);
 }
 
-/// "A host heard `up` that falls silent on battery": also the owner, with whose machine `upsd` is
-/// gone and nobody can read the line any more. It is woken before those that need it.
+/// "A host heard `up` that falls silent on battery": also after the owner, with whose machine `upsd`
+/// is gone, so that nobody can read the line any more.
 #[test]
-fn an_owner_that_falls_silent_on_battery_is_woken_before_those_that_need_it() {
+fn a_host_that_falls_silent_on_battery_after_the_owner_is_owed() {
     let mut world = World::reference();
     world.mains_fail();
     world.run(20);
-    world.crash(K1);
-    world.run(4);
     world.crash(NFS);
-    world.machine_mut(NFS).has_firmware_on = false;
-    world.run(2);
-    world.mains_return();
-    world.until("nfs is owed", 30, |world| {
-        world.status(K2).owed.contains_key(&curfew_coordinator::HostName::from(NFS))
-    });
+    world.run(8);
+    world.crash(K1);
+    world.until("k8s-1 is owed", 30, |world| world.status(K2).owed.contains_key(&K1.into()));
 }
