@@ -1,5 +1,8 @@
 //! Explores a bounded world and prints what there was: `explore [hold|cut] [SECONDS] [TURNS]
 //! [LOSSES] [PARTITIONS] [CRASHES]`.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "it measures")]
+#![expect(clippy::print_stdout, reason = "it prints")]
+#![expect(clippy::cast_precision_loss, reason = "seconds for people")]
 
 use std::time::Instant;
 
@@ -32,7 +35,8 @@ fn main() {
         }
     }
     println!(
-        "{budget:?}: {} states, {} transitions ({} merged), {} ends, widest {}, {} layers, {} violations, {:.1} s",
+        "{budget:?}: {} states, {} transitions ({} merged), {} ends, widest {}, {} layers, \
+         {} violations, {:.1} s",
         explored.states,
         explored.transitions,
         explored.merged,

@@ -54,6 +54,7 @@ pub struct Dated {
 /// The truth about one machine, which no cluster file knows.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a truth of its own")]
 pub struct HostTruth {
     /// What it draws while it has power, in watts.
     pub watts: u64,
@@ -98,6 +99,7 @@ impl Default for HostTruth {
 /// The truth about the UPS.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a truth of its own")]
 pub struct UpsTruth {
     /// How long a full battery carries all hosts of the file.
     #[serde(with = "span::millis")]

@@ -162,7 +162,11 @@ impl World {
         self.owner
     }
 
-    /// Returns a machine. Panics without it.
+    /// Returns a machine.
+    ///
+    /// # Panics
+    ///
+    /// Without such a host.
     pub fn machine(&self, host: usize) -> &Machine {
         self.machines.get(host).expect("hosts are counted from the machines")
     }
@@ -330,7 +334,7 @@ impl World {
                 }
             }
             Happening::Output(output) => self.switch_output(output),
-            Happening::Changed(change) => self.make_happen(change),
+            Happening::Changed(change) => self.make_happen(&change),
             Happening::Healed => self.heal(),
         }
     }

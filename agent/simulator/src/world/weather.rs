@@ -12,7 +12,7 @@ use crate::story::Change;
 const OPERATOR: &str = "anna";
 
 impl World {
-    pub(super) fn make_happen(&mut self, change: Change) {
+    pub(super) fn make_happen(&mut self, change: &Change) {
         let host = change.host().and_then(|name| self.find(name)).unwrap_or(self.owner);
         self.note(host, Fact::Changed(change.clone()));
         match change {
@@ -24,9 +24,9 @@ impl World {
             | Change::LinkCut { .. }
             | Change::LinkMended { .. }
             | Change::Unplugged { .. }
-            | Change::Plugged { .. } => self.change_network(host, &change),
+            | Change::Plugged { .. } => self.change_network(host, change),
             Change::AgentKilled { at_line, back_after, .. } => {
-                self.plan_kill(host, at_line, back_after);
+                self.plan_kill(host, *at_line, *back_after);
             }
             Change::HostCrashed { .. }
             | Change::HostStarted { .. }
@@ -38,7 +38,7 @@ impl World {
             | Change::RecordTorn { .. }
             | Change::ClockJumped { .. }
             | Change::Doubled { .. }
-            | Change::Rehearsed { .. } => self.change_host(host, &change),
+            | Change::Rehearsed { .. } => self.change_host(host, change),
             Change::RuntimeLies { .. }
             | Change::UpdateLies { .. }
             | Change::LowFlashed { .. }
@@ -48,10 +48,13 @@ impl World {
             | Change::UpsdUnreachable { .. }
             | Change::Forced
             | Change::BatteryCollapsed { .. }
-            | Change::CutIgnored { .. } => self.change_ups(&change),
+            | Change::CutIgnored { .. } => self.change_ups(change),
             Change::Ordered { then_wake, .. } => {
                 let operator = OPERATOR.to_owned();
-                self.tell(host, Event::Commanded(Command::Shutdown { operator, then_wake }));
+                self.tell(
+                    host,
+                    Event::Commanded(Command::Shutdown { operator, then_wake: *then_wake }),
+                );
             }
             Change::CalledOff { .. } => {
                 let operator = OPERATOR.to_owned();
@@ -65,6 +68,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "they come sorted")]
     fn change_network(&mut self, host: usize, change: &Change) {
         match change {
             Change::Rain { lost_percent, doubled_percent, late } => {
@@ -96,6 +100,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "they come sorted")]
     fn change_host(&mut self, host: usize, change: &Change) {
         let now = self.now;
         match *change {
@@ -138,6 +143,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "they come sorted")]
     fn change_ups(&mut self, change: &Change) {
         let now = self.now;
         match change {
