@@ -1,6 +1,8 @@
 //! The course of an outage, written down while it is played: who was in which state when, and what
 //! the battery held.
 
+use std::num::NonZeroU32;
+
 use curfew_coordinator::{HostName, Note, Phase};
 
 use crate::fact::{Fact, Happened};
@@ -148,7 +150,11 @@ struct Known {
 
 impl Recorder {
     fn new(story: &Story) -> Self {
-        let world = World::new(story);
+        let world = if story.cluster.hosts.len() > FULL_MESH {
+            World::thinned(story, NonZeroU32::MAX)
+        } else {
+            World::new(story)
+        };
         let lanes = story.cluster.hosts.iter().map(|host| Lane {
             name: host.name.clone(),
             is_fed: host.is_fed,
@@ -289,6 +295,8 @@ impl Recorder {
     }
 }
 
+/// In a larger cluster a beat tells only a part of the peers, or nobody would wait for the end.
+pub const FULL_MESH: usize = 12;
 /// After the last change everybody has time to see it before nothing more is expected.
 const SETTLES: u64 = 10_000;
 /// Between two looks at the battery.

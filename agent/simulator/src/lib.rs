@@ -30,7 +30,7 @@ mod world;
 
 pub use attempt::{Attempt, Failure, FailureKind};
 pub use chart::{LEAST_WIDTH, Look, chart};
-pub use course::{Course, Lane, Sample, State};
+pub use course::{Course, FULL_MESH, Lane, Sample, State};
 #[cfg(feature = "mistakes")]
 pub use explore::explore_with;
 pub use explore::{Bound, Budget, Explored, Found, Progress, explore};

@@ -9,11 +9,12 @@ use std::time::Duration;
 use curfew_coordinator::{Cluster, HostName, Overhead, Plan, ReadyBy};
 use fastrand::Rng;
 
+use crate::course::FULL_MESH;
 use crate::story::{Change, Dated, HostTruth, KillPoint, NetworkTruth, Story, UpsTruth};
 use crate::words::in_words;
 
 /// The mains fail this long after the story began: by then the numbers of the UPS are confirmed.
-pub const FAILS_AT: u64 = 60_000;
+pub const FAILS_AT: u64 = 45_000;
 /// How many stops count, as in the history of the coordinator.
 const MEASURED: usize = 5;
 /// Without a measurement a stop takes this part of its `stop-timeout`, in percent.
@@ -137,6 +138,12 @@ impl Question {
                 "to stop takes {stops}{more}: half of the stop-timeout, and at most {} for a hold \
                  (--stop, --measured, or --at an agent that has measured it)",
                 in_words(HOLD_TAKES)
+            ));
+        }
+        if self.cluster.hosts.len() > FULL_MESH {
+            all.push(format!(
+                "with more than {FULL_MESH} hosts each is told what is not new every 4 s, not every \
+                 second"
             ));
         }
         all.push("all hosts draw the same power, and the UPS tells the truth".to_owned());

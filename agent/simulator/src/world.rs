@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 #[cfg(feature = "mistakes")]
@@ -35,6 +36,9 @@ pub(crate) const BEAT: u64 = 1_000;
 /// The world is older than its machines, and they are older than the story.
 const START: u64 = 100_000_000;
 
+/// A peer that was not heard for five seconds counts as silent.
+const MOST_THINNING: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
+
 /// Everything that there is.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -50,6 +54,8 @@ pub struct World {
     facts: Vec<Happened>,
     traffic: Traffic,
     has_healed: bool,
+    /// A beat tells one in so many peers.
+    thinning: NonZeroU32,
     #[cfg(feature = "mistakes")]
     mistake: Option<Mistake>,
 }
@@ -84,6 +90,15 @@ impl World {
         world
     }
 
+    /// Makes the world of a story in which an agent tells its state each second to one in `part`
+    /// peers, and only what is new to all at once: the cost of a mesh grows with the square of its
+    /// hosts, and what is decided rests on silences of five seconds and more.
+    pub fn thinned(story: &Story, part: NonZeroU32) -> Self {
+        let mut world = Self { thinning: part.min(MOST_THINNING), ..Self::bare(story) };
+        world.start_all();
+        world
+    }
+
     /// Makes the world of a story in which all agents make a mistake.
     #[cfg(feature = "mistakes")]
     pub fn with_mistake(story: &Story, mistake: Mistake) -> Self {
@@ -98,7 +113,7 @@ impl World {
         let machines = (1..)
             .zip(hosts)
             .map(|(age, host)| {
-                let booted_at = START - age * 1_234_567;
+                let booted_at = START - age * 1_234_567 % (START / 2);
                 Machine::new(host, truth(&host.name), booted_at)
             })
             .collect::<Vec<_>>();
@@ -116,6 +131,7 @@ impl World {
             facts: Vec::new(),
             traffic: Traffic::default(),
             has_healed: false,
+            thinning: NonZeroU32::MIN,
             cluster: story.cluster.clone(),
             #[cfg(feature = "mistakes")]
             mistake: None,

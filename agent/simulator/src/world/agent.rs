@@ -209,6 +209,18 @@ impl World {
 
     /// Sends an agent's state to all that it reaches.
     pub(super) fn send(&mut self, from: usize) {
+        self.send_to(from, |_| true);
+    }
+
+    /// Sends an agent's state to all that it reaches, once a beat; in a thinned world to a part of
+    /// them, so that each is told in turn.
+    pub(super) fn send_beat(&mut self, from: usize) {
+        let part = self.thinning.get() as usize;
+        let turn = usize::try_from(self.now / BEAT).unwrap_or_default();
+        self.send_to(from, |to| (to + turn).is_multiple_of(part));
+    }
+
+    fn send_to(&mut self, from: usize, is_meant: impl Fn(usize) -> bool) {
         let now = self.machine(from).clock(self.now);
         let world_now = self.now;
         let Machine { agent, rehearses, .. } = self.machine_mut(from);
@@ -220,7 +232,8 @@ impl World {
         }
         let message = Arc::new(message);
         for to in self.hosts() {
-            if to != from && self.machine(to).agent.is_some() && self.passes(from, to) {
+            let is_there = to != from && self.machine(to).agent.is_some();
+            if is_there && is_meant(to) && self.passes(from, to) {
                 self.traffic.messages += 1;
                 for span in self.network.fate(from, to).into_iter().flatten() {
                     let message = Arc::clone(&message);
@@ -231,7 +244,7 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, to: usize, message: &Arc<StateMessage>) {
-        self.tell(to, Event::PeerHeard((**message).clone().into()));
+        self.tell(to, Event::PeerHeard(Arc::clone(message)));
     }
 }
 

@@ -33,7 +33,7 @@ impl World {
             let is_ready = self.is_linked(host, place) && self.machine(place).serves(self.now);
             self.tell(host, Event::ReadyProbed { host: other, is_ready });
         }
-        self.send(host);
+        self.send_beat(host);
     }
 
     /// Returns whether `upsd` would answer a host with data now.
