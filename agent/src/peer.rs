@@ -35,6 +35,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod tls;
+pub mod wire;
 
 use std::collections::BTreeSet;
 use std::error::Error;
