@@ -13,6 +13,9 @@ use crate::course::FULL_MESH;
 use crate::story::{Change, Dated, HostTruth, KillPoint, NetworkTruth, Story, UpsTruth};
 use crate::words::in_words;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// The mains fail this long after the story began: by then the numbers of the UPS are confirmed.
 pub const FAILS_AT: u64 = 45_000;
 /// How many stops count, as in the history of the coordinator.

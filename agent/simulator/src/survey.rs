@@ -265,6 +265,6 @@ const QUANTILES: [(&str, usize); 6] =
     [("least", 0), ("1 %", 10), ("10 %", 100), ("50 %", 500), ("90 %", 900), ("most", 1_000)];
 const EXPLAINED: &str = "
 order broken: a host stops while one that needs it has workloads or mounts.
-before off: a host stops while one that needs it is still on; Curfew does so when
-it is proven that workloads and mounts are gone, a fixed delay when it is over.
+before off: a host stops while one that needs it is still on. Curfew does so by
+proof that workloads and mounts are gone; a fixed delay when it is over.
 ";

@@ -46,6 +46,32 @@ pub fn moments(course: &Course) -> Vec<Moment> {
     all
 }
 
+impl Moment {
+    /// Returns it as a sentence: what one host did, or several.
+    pub fn sentence(&self) -> String {
+        let names: Vec<&str> = self.hosts.iter().map(HostName::as_str).collect();
+        let subject = match names.as_slice() {
+            [] => return self.what.clone(),
+            [name] => return format!("{name} {}", self.what),
+            [first, second] => format!("{first} and {second}"),
+            [first, second, third] => format!("{first}, {second} and {third}"),
+            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+        };
+        let (verb, rest) = self.what.split_once(' ').unwrap_or((&self.what, ""));
+        let (verb, colon) = verb.strip_suffix(':').map_or((verb, ""), |verb| (verb, ":"));
+        let plural = match verb {
+            "is" => "are",
+            "its" => "their",
+            "LOSES" => "LOSE",
+            "goes" => "go",
+            "misses" => "miss",
+            "does" => "do",
+            other => other.strip_suffix('s').unwrap_or(other),
+        };
+        format!("{subject} {plural}{colon} {rest}")
+    }
+}
+
 /// What was told already, so that it is told once.
 #[derive(Default)]
 struct Telling {

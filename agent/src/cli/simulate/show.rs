@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal as _;
 
-use curfew_coordinator::HostName;
 use curfew_simulator::{Course, Look, Margin, Measure, Moment, Story, chart, moments};
 use serde_json::{Value, json};
 
@@ -62,15 +61,7 @@ fn moment_lines(moment: &Moment, course: &Course, width: usize) -> String {
         Some(since) => clock(since),
         None => format!("-{}", clock(course.failed_at - moment.at)),
     };
-    let names: Vec<&str> = moment.hosts.iter().map(HostName::as_str).collect();
-    let text = match names.as_slice() {
-        [] => moment.what.clone(),
-        [name] => format!("{name} {}", moment.what),
-        [first, second] => format!("{first} and {second}: {}", moment.what),
-        [first, second, third] => format!("{first}, {second} and {third}: {}", moment.what),
-        [first, rest @ ..] => format!("{first} and {} more: {}", rest.len(), moment.what),
-    };
-    let lines = wrapped(&text, width.saturating_sub(INDENT));
+    let lines = wrapped(&moment.sentence(), width.saturating_sub(INDENT));
     let indent = format!("\n{:INDENT$}", "");
     format!("{time:>8}  {}", lines.join(&indent))
 }
