@@ -115,7 +115,7 @@ fn measure(hosts: usize) -> Cost {
         mesh.second();
     }
     let cost = mesh.cost;
-    let mean = |now: Duration, then: Duration, count: u32| (now - then) / count.max(1);
+    let mean = |now: Duration, then: Duration, count: u32| now.saturating_sub(then) / count.max(1);
     let [encode, decode, hear, beat] = before;
     let mut cost = Cost {
         encode: mean(cost.encode, encode, mesh.told),
@@ -258,6 +258,13 @@ fn reading() -> Reading {
     }
 }
 
+fn push(page: &mut String, line: std::fmt::Arguments<'_>) {
+    writeln!(page, "{line}").expect("a string takes all that is written to it");
+}
+
+/// What a line shows.
+type Curve = (&'static str, &'static str, fn(&Cost) -> f64);
+
 /// Draws bytes and CPU over hosts; both axes are logarithmic.
 fn svg(costs: &[Cost]) -> String {
     let mut page = String::from(
@@ -270,22 +277,26 @@ fn svg(costs: &[Cost]) -> String {
     for power in -2..=3 {
         let at = y(10.0_f64.powi(power));
         let label = 10.0_f64.powi(power);
-        let _ = writeln!(
-            page,
-            "<path d=\"M70 {at:.0}H570\" stroke=\"#ddd\"/><text x=\"62\" y=\"{:.0}\" \
+        push(
+            &mut page,
+            format_args!(
+                "<path d=\"M70 {at:.0}H570\" stroke=\"#ddd\"/><text x=\"62\" y=\"{:.0}\" \
              text-anchor=\"end\">{label}</text>",
-            at + 4.0
+                at + 4.0
+            ),
         );
     }
     for cost in costs {
-        let _ = writeln!(
-            page,
-            "<text x=\"{:.0}\" y=\"320\" text-anchor=\"middle\">{}</text>",
-            x(cost.hosts),
-            cost.hosts
+        push(
+            &mut page,
+            format_args!(
+                "<text x=\"{:.0}\" y=\"320\" text-anchor=\"middle\">{}</text>",
+                x(cost.hosts),
+                cost.hosts
+            ),
         );
     }
-    let lines: [(&str, &str, fn(&Cost) -> f64); 3] = [
+    let lines: [Curve; 3] = [
         ("sent by each host, kB/s", "#1b6ca8", Cost::sent),
         ("CPU of each host, % of a core", "#c0392b", Cost::cpu),
         ("state, kB", "#2e8b57", |cost| cost.bytes as f64 / 1000.0),
@@ -295,12 +306,14 @@ fn svg(costs: &[Cost]) -> String {
             .iter()
             .map(|cost| format!("{:.1},{:.1}", x(cost.hosts), y(value(cost))))
             .collect();
-        let _ = writeln!(
-            page,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\n\
+        push(
+            &mut page,
+            format_args!(
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\n\
              <text x=\"{}\" y=\"20\" fill=\"{colour}\">{name}</text>",
-            points.join(" "),
-            70 + place * 190
+                points.join(" "),
+                70 + place * 190
+            ),
         );
     }
     page.push_str("<text x=\"320\" y=\"345\" text-anchor=\"middle\">hosts</text>\n</svg>\n");

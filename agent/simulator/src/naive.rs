@@ -90,7 +90,7 @@ impl Rule {
                 begins
             }
             Self::FixedDelays => {
-                let stages = stages(plan, names.collect());
+                let stages = stages(plan, &names.collect::<Vec<_>>());
                 let delay = |name: &HostName| {
                     let measured = story.measured.get(name).and_then(|all| all.iter().max());
                     measured.copied().unwrap_or_else(|| truth(name).stops_in)
@@ -137,7 +137,7 @@ fn has_mounts(story: &Story, host: &HostName, server: &HostName) -> bool {
 }
 
 /// Returns the hosts in the order of stopping: each behind all those that need it.
-fn stages(plan: &Plan, names: Vec<HostName>) -> Vec<Vec<HostName>> {
+fn stages(plan: &Plan, names: &[HostName]) -> Vec<Vec<HostName>> {
     let dependents: BTreeMap<&HostName, _> =
         names.iter().map(|name| (name, plan.dependents(name))).collect();
     let mut ranks: BTreeMap<&HostName, usize> = BTreeMap::new();

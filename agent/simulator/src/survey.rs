@@ -232,8 +232,8 @@ fn said(margin: i64) -> String {
     let words = in_words(Duration::from_millis(margin.unsigned_abs()));
     match margin {
         HOPELESS => "hopeless".to_owned(),
-        ..0 => format!("-{words}"),
-        0.. => words,
+        _ if margin < 0 => format!("-{words}"),
+        _ => words,
     }
 }
 
