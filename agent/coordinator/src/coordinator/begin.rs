@@ -276,6 +276,8 @@ impl Coordinator {
             end: begun.end,
             ask_first: self.calling.must_ask
                 || self.calling.attempt > 1
+                // The run before this one may have called while its disk took no records.
+                || self.session.start > 1
                 || self.journal_failure.is_some(),
             attempt: self.calling.attempt,
             cut_after: self.cut_after(begun.end),

@@ -112,6 +112,22 @@ fn an_agent_that_lost_its_journal_while_it_stops_asks_its_os() {
     world.until("k8s-2 asks", 10, |world| !world.facts(K2, asks).is_empty());
 }
 
+/// The same, where the disk never took the record of the call.
+#[test]
+fn an_agent_whose_disk_failed_while_it_stopped_asks_its_os() {
+    let mut world = World::reference();
+    world.machine_mut(K2).disk_fails = true;
+    world.outage();
+    world.until("k8s-2 stops", 300, |world| !world.calls(K2).is_empty());
+    world.run(1);
+    let calls = world.calls(K2).len();
+    world.restart_agent(K2);
+    world.until("k8s-2 calls again", 10, |world| world.calls(K2).len() > calls);
+    let last = world.facts(K2, |fact| matches!(fact, Fact::StopCalled(_))).pop();
+    let asks = matches!(last, Some(Fact::StopCalled(call)) if call.ask_first);
+    world.check(asks, "it asks first");
+}
+
 /// The mains end no order: there is nothing to look for.
 #[test]
 fn an_agent_restarted_in_a_shutdown_by_order_begins_without_a_reading() {
