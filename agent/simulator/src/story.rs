@@ -262,6 +262,13 @@ pub enum Change {
         /// Whether it refuses.
         refuses: bool,
     },
+    /// It cannot read its own mounts any more, or can again.
+    MountsUnread {
+        /// The host.
+        host: HostName,
+        /// Whether it cannot.
+        unread: bool,
+    },
     /// Records cannot be made durable any more, or can again.
     DiskFails {
         /// The host.

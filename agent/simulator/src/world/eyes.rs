@@ -71,8 +71,9 @@ impl World {
     }
 
     pub(super) fn tell_mounts(&mut self, host: usize) {
-        let mounts = self.machine(host).mounts.clone();
-        self.tell(host, Event::MountsRead(Some(mounts)));
+        let machine = self.machine(host);
+        let mounts = (!machine.has_unread_mounts).then(|| machine.mounts.clone());
+        self.tell(host, Event::MountsRead(mounts));
     }
 
     /// A file server looks at its clients.

@@ -76,6 +76,7 @@ pub struct Machine {
     pub mounts: BTreeSet<HostName>,
     pub(super) stop_never_ends: bool,
     pub(super) refuses_stop: bool,
+    pub(super) has_unread_mounts: bool,
     /// It cannot start any more.
     pub is_broken: bool,
     pub(super) is_unplugged: bool,
@@ -117,6 +118,7 @@ impl Machine {
             mounts: BTreeSet::new(),
             stop_never_ends: false,
             refuses_stop: false,
+            has_unread_mounts: false,
             is_broken: false,
             is_unplugged: false,
             told_exports: None,

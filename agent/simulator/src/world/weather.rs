@@ -34,6 +34,7 @@ impl World {
             | Change::HostBroken { .. }
             | Change::StopTakes { .. }
             | Change::StopRefused { .. }
+            | Change::MountsUnread { .. }
             | Change::DiskFails { .. }
             | Change::RecordTorn { .. }
             | Change::ClockJumped { .. }
@@ -119,6 +120,10 @@ impl World {
                 machine.truth.stops_in = span.unwrap_or(machine.truth.stops_in);
             }
             Change::StopRefused { refuses, .. } => self.machine_mut(host).refuses_stop = refuses,
+            Change::MountsUnread { unread, .. } => {
+                self.machine_mut(host).has_unread_mounts = unread;
+                self.tell_mounts(host);
+            }
             Change::DiskFails { fails, .. } => {
                 self.machine_mut(host).disk_fails = fails;
                 if !fails {
@@ -190,6 +195,7 @@ impl World {
             machine.is_unplugged = false;
             machine.disk_fails = false;
             machine.refuses_stop = false;
+            machine.has_unread_mounts = false;
             machine.upsd_gone_until = now;
             machine.rehearses = None;
             let hangs = std::mem::take(&mut machine.stop_never_ends);
@@ -198,6 +204,7 @@ impl World {
             if hangs && stops {
                 self.come_after(host, 0, Moment::Ends);
             }
+            self.tell_mounts(host);
             self.save_pending(host);
             if runs {
                 self.start_agent(host);
@@ -219,6 +226,7 @@ impl Change {
             | Self::HostBroken { host }
             | Self::StopTakes { host, .. }
             | Self::StopRefused { host, .. }
+            | Self::MountsUnread { host, .. }
             | Self::DiskFails { host, .. }
             | Self::RecordTorn { host }
             | Self::ClockJumped { host, .. }

@@ -100,7 +100,9 @@ impl Trouble<'_> {
                 let cut = Change::LinkCut { from: host.clone(), to: to.clone() };
                 vec![(0, cut), (span, Change::LinkMended { from: host, to })]
             }
-            6..8 => self.partition(span),
+            6 => self.partition(span),
+            7 => self.deaf(host),
+            8 => self.split_outage(),
             _ => {
                 let plugged = Change::Plugged { host: host.clone() };
                 vec![(0, Change::Unplugged { host }), (span, plugged)]
@@ -123,6 +125,30 @@ impl Trouble<'_> {
                 }
             }
         }
+        plot
+    }
+
+    /// A host that is heard and hears nobody, for long enough to go by itself.
+    fn deaf(&mut self, host: HostName) -> Plot {
+        let span = span(self.chance, 14, 17);
+        let mut plot = Vec::new();
+        for from in self.hosts.iter().filter(|from| **from != host) {
+            let (from, to) = (from.clone(), host.clone());
+            plot.push((0, Change::LinkCut { from: from.clone(), to: to.clone() }));
+            plot.push((span, Change::LinkMended { from, to }));
+        }
+        plot
+    }
+
+    /// Two groups that are apart while the mains come and go.
+    fn split_outage(&mut self) -> Plot {
+        let span = span(self.chance, 15, 17);
+        let returns = self.chance.u64(0..span);
+        let fails = returns + self.chance.u64(1_000..30_000);
+        let mut plot = self.partition(span);
+        plot.push((returns, Change::MainsReturn));
+        plot.push((fails, Change::MainsFail));
+        plot.push((fails + span, Change::MainsReturn));
         plot
     }
 
@@ -166,7 +192,11 @@ impl Trouble<'_> {
     fn machines(&mut self) -> Plot {
         let host = self.host();
         let span = self.span();
-        match self.chance.u8(0..12) {
+        match self.chance.u8(0..14) {
+            12.. => vec![
+                (0, Change::MountsUnread { host: host.clone(), unread: true }),
+                (span + 60_000, Change::MountsUnread { host, unread: false }),
+            ],
             0..4 => {
                 let mut plot = vec![(0, Change::HostCrashed { host: host.clone() })];
                 if happens(self.chance, 60) {
@@ -188,7 +218,7 @@ impl Trouble<'_> {
 
     fn ups(&mut self) -> Plot {
         let span = self.span();
-        let change = match self.chance.u8(0..14) {
+        let change = match self.chance.u8(0..15) {
             0 => Change::RuntimeLies { percent: pick(self.chance, &[5, 30, 60, 150, 400]) },
             1..4 => Change::UpdateLies {
                 runtime_seconds: pick(
@@ -209,9 +239,22 @@ impl Trouble<'_> {
             11 => Change::BatteryCollapsed { percent: self.chance.u64(20..100) },
             12 => Change::CutIgnored { times: self.chance.u32(1..3) },
             _ if self.genre == Genre::NoOutage => Change::LowFlashed { span },
-            _ => Change::Forced,
+            _ => return self.force(span),
         };
         vec![(0, change)]
+    }
+
+    /// `FSD`, which stays: an agent that starts later finds it.
+    fn force(&mut self, span: u64) -> Plot {
+        let mut plot = vec![(0, Change::Forced)];
+        if self.chance.bool() {
+            plot.push((span, Change::MainsReturn));
+        }
+        if self.chance.bool() {
+            let (host, at_line) = (self.host(), KillPoint::Now);
+            plot.push((span, Change::AgentKilled { host, at_line, back_after: Some(span) }));
+        }
+        plot
     }
 
     /// What the mains do next, whatever they do now.
@@ -222,7 +265,17 @@ impl Trouble<'_> {
         }
         let first = span(self.chance, 8, 15);
         let next = span(self.chance, 8, 15);
-        match self.chance.u8(0..6) {
+        match self.chance.u8(0..7) {
+            // Long enough to come back, and to go again.
+            6 => {
+                let up = span(self.chance, 14, 17);
+                let dark = span(self.chance, 14, 17);
+                vec![
+                    (0, Change::MainsReturn),
+                    (up, Change::MainsFail),
+                    (up + dark, Change::MainsReturn),
+                ]
+            }
             0..2 => vec![(0, Change::MainsReturn), (first, Change::MainsFail)],
             2..4 => vec![(0, Change::MainsFail), (first, Change::MainsReturn)],
             4 => vec![

@@ -12,8 +12,9 @@ use crate::{Fact, World};
 
 /// A battery's numbers have all counted by then.
 const SETTLED: u64 = 40_000;
-/// So many of a hundred facts that could be a cause for a trouble are.
-const STRIKES: u64 = 12;
+/// So many of a hundred decisions bring a trouble, and of the other facts.
+const STRIKES_DECISION: u64 = 25;
+const STRIKES: u64 = 8;
 /// So many of a hundred of them bring the mains back.
 const RETURNS: u64 = 5;
 /// How long the mains are watched after their return, at the most.
@@ -154,28 +155,27 @@ impl Writer {
 
     /// Looks at what has just happened, and may make something of it.
     fn watch(&mut self) {
-        let news: Vec<usize> = self
+        let news: Vec<(usize, u64)> = self
             .world
             .facts()
             .get(self.seen..)
             .unwrap_or_default()
             .iter()
-            .filter(|happened| is_turning_point(&happened.fact))
-            .map(|happened| happened.host)
+            .map(|happened| (happened.host, weight_of(&happened.fact)))
             .collect();
         self.seen = self.world.facts().len();
-        for host in news {
-            self.strike(host);
+        for (host, percent) in news {
+            self.strike(host, percent);
         }
     }
 
-    fn strike(&mut self, host: usize) {
+    fn strike(&mut self, host: usize, percent: u64) {
         let now = self.world.now();
-        if !self.world.ups().has_mains && happens(&mut self.chance, RETURNS) {
+        if percent > 0 && !self.world.ups().has_mains && happens(&mut self.chance, RETURNS) {
             let at = now + self.offset();
             self.plan(at, Change::MainsReturn);
         }
-        if self.troubles > 0 && happens(&mut self.chance, STRIKES) {
+        if self.troubles > 0 && happens(&mut self.chance, percent) {
             self.troubles -= 1;
             let at = now + self.offset();
             let about = self.world.machine(host).name.clone();
@@ -196,10 +196,21 @@ impl Writer {
     }
 }
 
-/// Returns whether a fact is one at which things are decided.
-fn is_turning_point(fact: &Fact) -> bool {
-    if let Fact::Note(note) = fact {
-        return !matches!(note, Note::StopAccepted | Note::PhaseChanged { .. });
+/// Returns how many of a hundred facts of a kind bring a trouble.
+fn weight_of(fact: &Fact) -> u64 {
+    let Fact::Note(note) = fact else {
+        let is_dull = matches!(fact, Fact::Changed(_) | Fact::Healed | Fact::AgentEnded);
+        return if is_dull { 0 } else { STRIKES };
+    };
+    match note {
+        Note::StopAccepted | Note::PhaseChanged { .. } => 0,
+        Note::Declared { .. }
+        | Note::BlindHeard { .. }
+        | Note::Paused
+        | Note::Began { .. }
+        | Note::Turned { .. }
+        | Note::Ended { .. }
+        | Note::Conducting { .. } => STRIKES_DECISION,
+        _ => STRIKES,
     }
-    !matches!(fact, Fact::Changed(_) | Fact::Healed | Fact::AgentEnded)
 }
