@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use curfew_coordinator::{Coordinator, Note, Phase, Standing};
 
-use super::{Scene, Verdict};
+use super::{Scene, Verdict, millis};
 
 /// From the latest start until the OS must have taken the call.
 const LIMIT: u64 = 10_000;
+
+/// From the reading to the look at it.
+const LOW_BLUR: u64 = 2_000;
 
 /// What it remembers.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -16,6 +19,8 @@ pub(super) struct Memory {
     late_since: BTreeMap<usize, (u64, u64)>,
     /// When a call of a host last failed, and that was reported.
     pub(super) refused_at: BTreeMap<usize, u64>,
+    /// Since when each host has known of `OB LB`.
+    low_since: BTreeMap<usize, u64>,
 }
 
 /// Every host that has latched N, is not paused and has not turned has an accepted stop, or has
@@ -35,6 +40,7 @@ pub(super) fn deadline(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
     if !scene.is_beat {
         return Ok(());
     }
+    memory.low_counts(scene)?;
     for host in world.hosts() {
         let machine = world.machine(host);
         let late = machine.agent().filter(|_| machine.stop.is_none() && machine.runs());
@@ -57,6 +63,34 @@ pub(super) fn deadline(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
         }
     }
     Ok(())
+}
+
+impl Memory {
+    /// From its first reading of `OB LB` on no host reckons with more than `low-battery-left` from
+    /// that moment, until mains.
+    fn low_counts(&mut self, scene: &Scene<'_>) -> Verdict {
+        let world = scene.world;
+        if world.ups().has_mains || !world.ups().is_low() {
+            self.low_since.clear();
+            return Ok(());
+        }
+        let most = millis(world.cluster().settings.low_battery_left);
+        for host in world.hosts() {
+            let status = world.agent(host).map(Coordinator::status);
+            let Some(status) = status.filter(|it| it.ups.is_low) else {
+                self.low_since.remove(&host);
+                continue;
+            };
+            let since = *self.low_since.entry(host).or_insert_with(|| scene.now());
+            let left = status.shutdown.and_then(|open| open.time_left).map(millis);
+            let passed = scene.now() - since;
+            if left.is_some_and(|left| left > most.saturating_sub(passed) + LOW_BLUR) {
+                let host = scene.name(host);
+                return Err(format!("{host} reckons with {left:?} ms, {passed} ms after `OB LB`"));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn is_late(agent: &Coordinator) -> bool {

@@ -57,8 +57,10 @@ pub(super) struct History {
     stopped_for: BTreeMap<usize, u64>,
     /// The numbers whose hosts somebody wants woken again: it was called off, or he said so.
     wanted_again: BTreeSet<u64>,
-    /// `FSD` was set in this story.
-    pub(super) was_forced: bool,
+    /// When `FSD` was last set in this story.
+    pub(super) forced_at: Option<u64>,
+    /// When each agent last started.
+    started_at: BTreeMap<usize, u64>,
     /// The boots in which each host has latched each number.
     latched: BTreeMap<(usize, u64), BTreeSet<u32>>,
     /// What set each number off.
@@ -86,7 +88,8 @@ impl History {
             reads: BTreeMap::new(),
             stopped_for: BTreeMap::new(),
             wanted_again: BTreeSet::new(),
-            was_forced: false,
+            forced_at: None,
+            started_at: BTreeMap::new(),
             latched: BTreeMap::new(),
             triggers: BTreeMap::new(),
             samples: VecDeque::new(),
@@ -127,10 +130,16 @@ impl History {
                 if let Change::WakeOrdered { .. } = change {
                     self.wanted_again.extend(self.stopped_for.values());
                 }
-                self.was_forced |= *change == Change::Forced;
+                if *change == Change::Forced {
+                    self.forced_at = Some(*at);
+                }
                 return true;
             }
             Fact::Healed => self.healed_at = Some(*at),
+            Fact::AgentStarted => {
+                self.started_at.insert(*host, *at);
+                self.read_journal(world, *host);
+            }
             Fact::MainsFailed => self.on_failure(world, *at),
             Fact::MainsReturned => {
                 self.longest_dark = self.longest_dark(*at);
@@ -141,7 +150,7 @@ impl History {
                 self.stopped_by_person.remove(host);
                 self.stopped_for.remove(host);
             }
-            Fact::AgentStarted | Fact::AgentEnded => self.read_journal(world, *host),
+            Fact::AgentEnded => self.read_journal(world, *host),
             Fact::Note(note) => {
                 self.learn_note(world, *host, note);
                 return false;
@@ -228,7 +237,9 @@ impl History {
             | Change::HostStarted { .. }
             | Change::HostStopped { .. }
             | Change::HostBroken { .. } => (Trouble::Machines, 0),
-            Change::StopTakes { .. } | Change::StopRefused { .. } => (Trouble::Stops, 0),
+            Change::StopTakes { .. } | Change::StopRefused { .. } | Change::MountsUnread { .. } => {
+                (Trouble::Stops, 0)
+            }
             Change::RuntimeLies { .. }
             | Change::UpdateLies { .. }
             | Change::BatteryCollapsed { .. } => (Trouble::Numbers, NUMBER_AGE),
@@ -343,6 +354,11 @@ impl History {
     pub(super) fn apart_for(&self, now: u64, one: usize, other: usize) -> Option<u64> {
         let pair = (one.max(other), one.min(other));
         self.apart_since.get(&pair).map(|since| now - since)
+    }
+
+    /// Returns whether `FSD` was set while this run of a host's agent watched.
+    pub(super) fn saw_force(&self, host: usize) -> bool {
+        self.forced_at >= self.started_at.get(&host).copied()
     }
 
     /// Returns since when a host has read the UPS without a gap, and when it last did.

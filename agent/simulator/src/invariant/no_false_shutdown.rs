@@ -40,7 +40,9 @@ fn has_evidence(scene: &Scene<'_>, host: usize, note: &Note) -> Verdict {
     }
     let is_possible = match trigger {
         Trigger::Operator => scene.history.has(Trouble::Orders),
-        Trigger::Forced => scene.history.was_forced,
+        // One that was there on mains when the agent started is a leftover.
+        Trigger::Forced if *cause == Cause::Order => scene.history.saw_force(host),
+        Trigger::Forced => scene.history.forced_at.is_some(),
         Trigger::Computed | Trigger::LowBattery | Trigger::Charge | Trigger::Time => {
             scene.history.longest_dark(scene.now()) > 0
         }

@@ -9,6 +9,8 @@ use crate::{Change, Fact};
 
 /// Mains that return for a little less than `mains-stable` may be read as if for as long.
 const BLUR: u64 = 4_000;
+/// Mains that fail for no longer may be read by nobody.
+const DIP: u64 = 3_000;
 
 /// What it remembers.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -17,6 +19,8 @@ pub(super) struct Memory {
     /// What may have led to a number of its own, besides the outage itself.
     allowed: usize,
     returned_at: Option<u64>,
+    /// When the mains last failed, and since when they had been there.
+    dip: Option<(u64, u64)>,
 }
 
 /// Declarations per outage ≤ 1 + the number of mains returns longer than `mains-stable`.
@@ -31,11 +35,15 @@ pub(super) fn no_thrash(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
     let stable = millis(scene.world.cluster().settings.mains_stable);
     for happened in scene.news {
         match &happened.fact {
-            Fact::MainsReturned => memory.returned_at = Some(happened.at),
+            Fact::MainsReturned => {
+                let dip = memory.dip.filter(|(failed_at, _)| happened.at - failed_at <= DIP);
+                memory.returned_at = Some(dip.map_or(happened.at, |(_, since)| since));
+            }
             Fact::MainsFailed => {
                 let since = memory.returned_at.take();
                 let is_long = since.is_some_and(|since| happened.at - since + BLUR >= stable);
                 memory.allowed += usize::from(is_long);
+                memory.dip = since.map(|since| (happened.at, since));
             }
             Fact::Changed(
                 Change::CalledOff { .. }

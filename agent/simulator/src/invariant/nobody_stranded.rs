@@ -41,7 +41,8 @@ pub(super) fn nobody_stranded(memory: &mut Memory, scene: &Scene<'_>) -> Verdict
             Fact::Note(Note::PassedBy { host, .. } | Note::Lost { host }) => {
                 memory.reported.extend(scene.world.find(host));
             }
-            Fact::PacketSent { to, is_off: true, .. } => {
+            // Packets into a cable that is out are all that there is to send: that is reported.
+            Fact::PacketSent { to, is_off, arrives } if *is_off || !arrives => {
                 let Some(place) = scene.world.find(to) else { continue };
                 let span = memory.packets.entry(place).or_insert((happened.at, happened.at));
                 span.1 = happened.at;
@@ -81,6 +82,13 @@ pub(super) fn nobody_stranded_at_the_end(memory: &Memory, scene: &Scene<'_>) -> 
     }
     let Some(up) = &scene.history.up_at_failure else { return Ok(()) };
     let has_living = world.hosts().any(|host| world.agent(host).is_some());
+    // While an order stands nobody is woken, and only an operator ends it.
+    let is_order = |number: u64| {
+        let triggers = scene.history.triggers.get(&number);
+        triggers.is_some_and(|all| all.contains(&curfew_coordinator::Trigger::Operator))
+    };
+    let open = world.hosts().filter_map(|host| world.agent(host)?.open());
+    let has_order = open.into_iter().any(|(number, _)| is_order(number));
     let timeout = millis(world.cluster().settings.wake_timeout);
     let every = millis(world.cluster().settings.wake_every);
     for host in up.iter().copied() {
@@ -90,13 +98,14 @@ pub(super) fn nobody_stranded_at_the_end(memory: &Memory, scene: &Scene<'_>) -> 
             .get(&host)
             .is_some_and(|(first, last)| last - first + every + BLUR / 10 >= timeout);
         let has_target = world.cluster().host(&machine.name).is_some_and(|it| it.wake.is_some());
-        let cannot_start = machine.is_broken || !has_target;
         let is_excused = memory.by_will.contains(&host)
             || scene.history.order_of(host).is_some()
             || machine.power == Power::Booting
             || (machine.runs() && machine.stop.is_none())
             || got_packets
-            || (cannot_start && memory.reported.contains(&host))
+            || (machine.is_broken && memory.reported.contains(&host))
+            || !has_target
+            || has_order
             || !has_living;
         if !is_excused {
             let (name, stop) = (scene.name(host), machine.stop);

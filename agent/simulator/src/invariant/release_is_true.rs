@@ -11,6 +11,8 @@ const APART: u64 = 10_000;
 const APART_STOPPING: u64 = 5_000;
 /// A host that boots while another begins is seen by nobody in time.
 const NEW: u64 = 10_000;
+/// What a reckoning may move between the begin and the look at it.
+const BLUR: u64 = 1_000;
 /// What a latest start may lie too early.
 const SLACK: u64 = 60_000;
 
@@ -20,7 +22,10 @@ const SLACK: u64 = 60_000;
 pub(super) fn release_is_true(scene: &Scene<'_>) -> Verdict {
     for (host, note) in scene.notes() {
         match note {
-            Note::Began { why: BeginReason::LatestStart, .. } => latest_start_is_true(scene, host)?,
+            Note::Began { why: BeginReason::LatestStart, .. } => {
+                latest_start_has_come(scene, host)?;
+                latest_start_is_true(scene, host)?;
+            }
             Note::Began { .. } => nobody_is_hurt(scene, host)?,
             _ => {}
         }
@@ -49,6 +54,30 @@ fn nobody_is_hurt(scene: &Scene<'_>, host: usize) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// By what the host itself reckons with. In a plan that does not fit the owner stays for as long as
+/// it can.
+fn latest_start_has_come(scene: &Scene<'_>, host: usize) -> Verdict {
+    let Some(agent) = scene.world.agent(host) else { return Ok(()) };
+    let status = agent.status();
+    let name = scene.name(host);
+    let (Some(open), Some(own)) = (&status.shutdown, status.plan.stop_times.get(&status.host))
+    else {
+        return Ok(());
+    };
+    let least = scene.world.cluster().settings.built_in.owner_least;
+    let early = if open.is_compressed && host == scene.world.owner() {
+        open.time_left.map(|left| left.saturating_sub(own.takes.max(least)))
+    } else {
+        own.latest_start_in
+    };
+    match early.map(millis) {
+        Some(early) if early > BLUR => {
+            Err(format!("{name} begins {early} ms before its latest start"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn latest_start_is_true(scene: &Scene<'_>, host: usize) -> Verdict {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use curfew_coordinator::{Gate, HostName, Note, Phase, ReadyBy};
+use curfew_coordinator::{Debt, Gate, HostName, Note, Phase, ReadyBy};
 
 use super::{Scene, Verdict};
 use crate::Fact;
-use crate::world::World;
+use crate::world::{Power, World};
 
 /// How old the mains of a reading may be: the driver's pace, a poll, and until it is stale.
 const POLL: u64 = 6_000;
@@ -94,7 +94,13 @@ impl Memory {
             let is_passed = passed_at.is_some_and(|at| Some(at) >= served_at);
             let is_own = place == by && by_limit(Gate::Exports);
             let is_doubled = scene.history.is_doubled(scene.now(), place);
-            if !has_served && !is_passed && !is_own && !is_doubled {
+            let is_wanted = world.agent(by).is_none_or(|agent| {
+                let owed = agent.status().owed.get(need).map(|entry| entry.debt);
+                owed.is_some_and(|debt| debt != Debt::Intended)
+            });
+            // Nobody waits for a need that is off and that nobody wakes.
+            let is_gone = world.machine(place).power == Power::Off && !is_wanted;
+            if !has_served && !is_passed && !is_own && !is_doubled && !is_gone {
                 return Err(format!("{name} wakes {to} before {need} serves"));
             }
         }

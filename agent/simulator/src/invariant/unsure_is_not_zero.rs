@@ -40,7 +40,7 @@ pub(super) fn unsure_is_not_zero(memory: &mut Memory, scene: &Scene<'_>) -> Verd
         let name = scene.name(host);
         match note {
             Note::Off { host: other }
-            | Note::Released { host: other, how: ReleaseProof::Off | ReleaseProof::Absent }
+            | Note::Released { host: other, how: ReleaseProof::Absent }
                 if !scene.world.has_carrier(host) && linked_at + MEMORY < now =>
             {
                 return Err(format!("{name} takes {other} for gone, and has no link"));
