@@ -439,7 +439,8 @@ impl Hash for History {
             reads,
             stopped_for,
             wanted_again,
-            was_forced,
+            forced_at,
+            started_at,
             latched,
             triggers,
             samples,
@@ -448,7 +449,7 @@ impl Hash for History {
             longest_dark,
             healed_at,
         } = self;
-        (doubled_until, reads, stopped_for, wanted_again, was_forced).hash(state);
+        (doubled_until, reads, stopped_for, wanted_again, forced_at, started_at).hash(state);
         (apart_since, booted_at, stopped_by_person, latched, triggers).hash(state);
         (samples, up_at_failure, failed_at, longest_dark, healed_at).hash(state);
     }
