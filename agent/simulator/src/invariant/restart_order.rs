@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use curfew_coordinator::{Debt, Gate, HostName, Note, Phase, ReadyBy};
+use curfew_coordinator::{Coordinator, Debt, Gate, HostName, Note, Phase, ReadyBy};
 
 use super::{Scene, Verdict};
 use crate::Fact;
@@ -94,12 +94,12 @@ impl Memory {
             let is_passed = passed_at.is_some_and(|at| Some(at) >= served_at);
             let is_own = place == by && by_limit(Gate::Exports);
             let is_doubled = scene.history.is_doubled(scene.now(), place);
-            let is_wanted = world.agent(by).is_none_or(|agent| {
-                let owed = agent.status().owed.get(need).map(|entry| entry.debt);
-                owed.is_some_and(|debt| debt != Debt::Intended)
-            });
-            // Nobody waits for a need that is off and that nobody wakes.
-            let is_gone = world.machine(place).power == Power::Off && !is_wanted;
+            // Nobody waits for a need that is off and that no recovery is about.
+            let is_gone = world.machine(place).power == Power::Off
+                && world.agent(by).map(Coordinator::status).is_some_and(|status| {
+                    let debt = status.owed.get(need).map(|entry| entry.debt);
+                    status.is_conducting && debt.is_none_or(|debt| debt == Debt::Intended)
+                });
             if !has_served && !is_passed && !is_own && !is_doubled && !is_gone {
                 return Err(format!("{name} wakes {to} before {need} serves"));
             }

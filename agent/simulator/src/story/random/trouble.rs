@@ -101,7 +101,7 @@ impl Trouble<'_> {
                 vec![(0, cut), (span, Change::LinkMended { from: host, to })]
             }
             6 => self.partition(span),
-            7 => self.deaf(host),
+            7 => self.deaf(&host),
             8 => self.split_outage(),
             _ => {
                 let plugged = Change::Plugged { host: host.clone() };
@@ -129,10 +129,10 @@ impl Trouble<'_> {
     }
 
     /// A host that is heard and hears nobody, for long enough to go by itself.
-    fn deaf(&mut self, host: HostName) -> Plot {
+    fn deaf(&mut self, host: &HostName) -> Plot {
         let span = span(self.chance, 14, 17);
         let mut plot = Vec::new();
-        for from in self.hosts.iter().filter(|from| **from != host) {
+        for from in self.hosts.iter().filter(|from| *from != host) {
             let (from, to) = (from.clone(), host.clone());
             plot.push((0, Change::LinkCut { from: from.clone(), to: to.clone() }));
             plot.push((span, Change::LinkMended { from, to }));

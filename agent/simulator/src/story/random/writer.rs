@@ -202,15 +202,20 @@ fn weight_of(fact: &Fact) -> u64 {
         let is_dull = matches!(fact, Fact::Changed(_) | Fact::Healed | Fact::AgentEnded);
         return if is_dull { 0 } else { STRIKES };
     };
-    match note {
-        Note::StopAccepted | Note::PhaseChanged { .. } => 0,
+    let is_decision = matches!(
+        note,
         Note::Declared { .. }
-        | Note::BlindHeard { .. }
-        | Note::Paused
-        | Note::Began { .. }
-        | Note::Turned { .. }
-        | Note::Ended { .. }
-        | Note::Conducting { .. } => STRIKES_DECISION,
+            | Note::BlindHeard { .. }
+            | Note::Paused
+            | Note::Began { .. }
+            | Note::Turned { .. }
+            | Note::Ended { .. }
+            | Note::Conducting { .. }
+    );
+    let is_dull = matches!(note, Note::StopAccepted | Note::PhaseChanged { .. });
+    match (is_decision, is_dull) {
+        (true, _) => STRIKES_DECISION,
+        (_, true) => 0,
         _ => STRIKES,
     }
 }
