@@ -3,8 +3,8 @@
 //! A mistake that is not found is a hole in the invariants or in the weather: what is mended is
 //! those, never this test.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
 
 use curfew_coordinator::Mistake;
 use curfew_simulator::{
@@ -27,19 +27,19 @@ struct Found {
 fn each_known_mistake_breaks_an_invariant_in_a_random_story() {
     let shelf = Shelf::new();
     let next = AtomicUsize::new(0);
-    let found = Mutex::new(Vec::new());
-    std::thread::scope(|threads| {
-        for _ in 0..cores().get() {
-            threads.spawn(|| {
-                while let Some(mistake) = Mistake::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let one = shelf.find(*mistake);
-                    println!("{}", one.line());
-                    found.lock().expect("no thread panics with it").push(one);
-                }
-            });
+    let look = || {
+        let mut found = Vec::new();
+        while let Some(mistake) = Mistake::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let one = shelf.find(*mistake);
+            println!("{}", one.line());
+            found.push(one);
         }
+        found
+    };
+    let found: Vec<Found> = std::thread::scope(|threads| {
+        let all: Vec<_> = (0..cores().get()).map(|_| threads.spawn(look)).collect();
+        all.into_iter().flat_map(|it| it.join().expect("a run that panics is found")).collect()
     });
-    let found = found.into_inner().expect("no thread panics with it");
     let missed: Vec<_> = found.iter().filter(|it| it.by.is_none()).map(|it| it.mistake).collect();
     assert!(missed.is_empty(), "{} are not found in {STORIES} stories: {missed:?}", missed.len());
 }
