@@ -277,7 +277,7 @@ impl Coordinator {
             ask_first: self.calling.must_ask
                 || self.calling.attempt > 1
                 // The run before this one may have called while its disk took no records.
-                || self.session.start > 1
+                || self.session.start > 1 && !self.errs(Mistake::CallsAgain)
                 || self.journal_failure.is_some(),
             attempt: self.calling.attempt,
             cut_after: self.cut_after(begun.end),
