@@ -107,7 +107,10 @@ const STORIES: [(Mistake, fn()); 51] = [
         stopping::a_network_card_that_answers_arp_for_a_halted_machine_keeps_nobody_waiting,
     ),
     (Mistake::DrillCounts, declaring::the_state_of_a_drill_proves_nothing_and_declares_nothing),
-    (Mistake::TellsBeforeSaving, cycle::agents_restarted_while_they_wait_resume),
+    (
+        Mistake::TellsBeforeSaving,
+        declaring::an_agent_that_starts_again_alone_resumes_where_the_journal_stands,
+    ),
     (Mistake::CallsAgain, cycle::agents_restarted_while_they_stop_do_not_stop_twice),
     (Mistake::SleepsWhenBegun, cycle::an_outage_ends_in_the_hold_and_all_come_back_in_order),
     (Mistake::CutsUnpromised, cycle::an_outage_ends_in_the_hold_and_all_come_back_in_order),
