@@ -1,5 +1,5 @@
-//! What a full mesh costs: 3, 10, 30 and 100 agents, each of which tells all others its state once a
-//! second. `--svg FILE` draws it; the table goes to standard output.
+//! What a full mesh costs: 3, 10, 30 and 100 agents, each of which tells all others its state once
+//! a second. `--svg FILE` draws it; the table goes to standard output.
 //!
 //! Coordinators, composing, encoding and decoding are the real ones; the network is not: what gRPC,
 //! TLS and TCP add is not in the numbers, and neither are the journal's fsyncs.
@@ -42,7 +42,8 @@ struct Cost {
 fn main() {
     let costs = COUNTS.map(measure);
     println!(
-        "| hosts | messages/s | state | sent | encode | decode | hear | beat | CPU | latched | busy |"
+        "| hosts | messages/s | state | sent | encode | decode | hear | \
+         beat | CPU | latched | busy |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for cost in &costs {
@@ -268,7 +269,8 @@ type Curve = (&'static str, &'static str, fn(&Cost) -> f64);
 /// Draws bytes and CPU over hosts; both axes are logarithmic.
 fn svg(costs: &[Cost]) -> String {
     let mut page = String::from(
-        "<svg xmlns=\"SVGNS\" viewBox=\"0 0 640 360\" font-family=\"sans-serif\" font-size=\"12\">\n\
+        "<svg xmlns=\"SVGNS\" viewBox=\"0 0 640 360\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"640\" height=\"360\" fill=\"white\"/>\n",
     )
     .replace("SVGNS", &["http:", "//www.w3.org/2000/svg"].concat());

@@ -264,9 +264,9 @@ impl<'a> Surveyor<'a> {
     /// Returns how much longer the battery would have had to last for a host.
     fn missing(&self, way: &Way, name: &HostName) -> Option<u64> {
         let (began, _) = way.began?;
-        let hangs = self.course.facts.iter().any(|it| {
-            matches!(&it.fact, Fact::Changed(Change::StopTakes { host, span: Some(NEVER) }) if host == name)
-        });
+        let hang = Change::StopTakes { host: name.clone(), span: Some(NEVER) };
+        let hang = Fact::Changed(hang);
+        let hangs = self.course.facts.iter().any(|it| it.fact == hang);
         let truth = self.story.hosts.get(name).cloned().unwrap_or_default();
         (!hangs).then(|| (began + truth.stops_in).saturating_sub(way.lost.unwrap_or(began)))
     }

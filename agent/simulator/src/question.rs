@@ -145,8 +145,8 @@ impl Question {
         }
         if self.cluster.hosts.len() > FULL_MESH {
             all.push(format!(
-                "with more than {FULL_MESH} hosts each is told what is not new every 4 s, not every \
-                 second"
+                "with more than {FULL_MESH} hosts each is told what is not new every 4 s, not \
+                 every second"
             ));
         }
         all.push("all hosts draw the same power, and the UPS tells the truth".to_owned());

@@ -84,7 +84,7 @@ struct Telling {
 }
 
 impl Telling {
-    /// Returns what happened, and whether it is said of the host; none for what goes without saying.
+    /// Returns what happened, and whether it is said of the host; none for what need not be said.
     fn tell(&mut self, course: &Course, host: usize, fact: &Fact) -> Option<(bool, String)> {
         let of_host = |what: String| Some((true, what));
         let of_world = |what: &str| Some((false, what.to_owned()));
