@@ -4,8 +4,8 @@
 //! disturbed by what another one does.
 //!
 //! - [`Rule::AllAtOnce`] is NUT with the defaults of `upsmon`: at `OB LB` the primary sets FSD;
-//!   each secondary sees it within `POLLFREQALERT`, waits `FINALDELAY`, calls its OS and logs out at
-//!   the *beginning* of its stop; the primary waits for the last to log out, at most `HOSTSYNC`,
+//!   each secondary sees it within `POLLFREQALERT`, waits `FINALDELAY`, calls its OS and logs out
+//!   at the *beginning* of its stop; the primary waits for the last to log out, at most `HOSTSYNC`,
 //!   then `FINALDELAY`, and goes too.
 //! - [`Rule::FixedDelays`] is a shutdown sequence as in `PowerChute`: each stage gets a time that
 //!   somebody once set, and the next one follows when that is over, whatever became of the first.
