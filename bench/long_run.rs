@@ -129,9 +129,10 @@ fn play_one(story: &Story) -> Option<Failure> {
         let name = |host: usize| story.cluster.hosts.get(host).map_or("?", |it| it.name.as_str());
         for Happened { at, host, fact } in outcome.world.facts() {
             let at = *at as f64 / 1_000.0;
-            match fact {
-                Fact::Note(note) => println!("{at:>9.3} {:<8} says {note:?}", name(*host)),
-                fact => println!("{at:>9.3} {:<8} {fact:?}", name(*host)),
+            if let Fact::Note(note) = fact {
+                println!("{at:>9.3} {:<8} says {note:?}", name(*host));
+            } else {
+                println!("{at:>9.3} {:<8} {fact:?}", name(*host));
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Many runs on all cores: the same result whatever the number of threads.
 //!
-//! The only place with threads but the explorer. Seeds are dealt out in small packs; what came of the packs is added
-//! up in the order of seeds, and a caller that has seen enough stops at the same seed each time.
+//! The only place with threads but the explorer. Seeds are dealt out in small packs; what came of
+//! the packs is added up in the order of seeds, and a caller that has seen enough stops at the same
+//! seed each time.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

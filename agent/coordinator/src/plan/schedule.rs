@@ -1,4 +1,5 @@
-//! A plan with its orders of stopping and starting worked out: it is asked with every event, and hardly changes.
+//! A plan with its orders of stopping and starting worked out: it is asked with every event, and
+//! hardly changes.
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};

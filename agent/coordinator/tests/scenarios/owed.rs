@@ -184,8 +184,8 @@ fn a_host_that_fell_off_just_before_the_mains_came_back_is_woken() {
     world.until("all is whole again", 900, World::is_whole);
 }
 
-/// "A host heard `up` that falls silent on battery": also after the owner, with whose machine `upsd`
-/// is gone, so that nobody can read the line any more.
+/// "A host heard `up` that falls silent on battery": also after the owner, with whose machine
+/// `upsd` is gone, so that nobody can read the line any more.
 #[test]
 fn a_host_that_falls_silent_on_battery_after_the_owner_is_owed() {
     let mut world = World::reference();

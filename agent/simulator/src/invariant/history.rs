@@ -36,7 +36,8 @@ pub(super) enum Trouble {
     Orders,
 }
 
-/// The past of one world. Its hash is without what only excuses: see [`History::excuses_as_little`].
+/// The past of one world. Its hash is without what only excuses: see
+/// [`History::excuses_as_little`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct History {
     /// Each trouble since the cluster was last whole, and until when it lasts at least.

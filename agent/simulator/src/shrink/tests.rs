@@ -53,8 +53,9 @@ fn a_long_story_shrinks_to_the_few_changes_that_matter() {
         shrunk.story.heals_at = 6_000;
         assert_eq!(
             shrunk.story.to_text(),
-            "{\n  \"version\": 1,\n  \"seed\": 0,\n  \"hosts\": [\n    {\"name\": \"nfs\"}\n  ],\n  \
-             \"changes\": [\n    {\"at\": \"0s\", \"change\": \"mains-fail\"},\n    {\"at\": \"5s\", \
+            "{\n  \"version\": 1,\n  \"seed\": 0,\n  \"hosts\": [\n    {\"name\": \"nfs\"}\n  \
+             ],\n  \"changes\": [\n    {\"at\": \"0s\", \"change\": \"mains-fail\"},\n    \
+             {\"at\": \"5s\", \
              \"change\": \"agent-killed\", \"host\": \"nfs\", \"at-line\": \"now\"}\n  ],\n  \
              \"heals-at\": \"6s\"\n}\n",
             "seed {seed}"
