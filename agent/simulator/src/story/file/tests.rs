@@ -16,7 +16,7 @@ const SMALL: &str = r#"{
   ],
   "changes": [
     {"at": "40s", "change": "mains-fail"},
-    {"at": "1m2s", "change": "agent-killed", "host": "nfs", "at-line": "now", "back-after": "3s"}
+    {"at": "1m2s", "change": "agent-killed", "host": "k8s-1", "at-line": "now", "back-after": "3s"}
   ],
   "heals-at": "5m"
 }
