@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use self::graph::Graph;
 pub(crate) use self::schedule::Schedule;
 use self::schedule::StopOrder;
-use crate::{Cluster, HostName, ReadyBy, StopTimes, Time, WakeTarget};
+use crate::{Cluster, HostName, ReadyBy, StopTimes, WakeTarget};
 
 mod graph;
 mod schedule;
@@ -114,11 +114,6 @@ impl Plan {
         StopOrder::of(self).dependents(host)
     }
 
-    /// Returns the hosts that `host` needs directly, and so waits for when it starts.
-    pub fn needs_of(&self, host: &HostName) -> BTreeSet<HostName> {
-        Graph::for_starting(self).next(host)
-    }
-
     /// Returns the hosts that `host` needs, directly or through others.
     pub fn needs_all(&self, host: &HostName) -> BTreeSet<HostName> {
         Graph::for_starting(self).after(host)
@@ -134,17 +129,5 @@ impl Plan {
     /// before it. A host that is not among the participants is off and takes no time.
     pub fn time_needed(&self, overhead: &Overhead, participants: &BTreeSet<HostName>) -> Duration {
         StopOrder::of(self).time_needed(overhead, |host| participants.contains(host))
-    }
-
-    /// Returns the last moment at which `host` may begin so that it and all after it have stopped
-    /// when the battery, less `cut_margin`, ends at `end`. A moment before boot is boot: now.
-    pub fn latest_start(&self, host: &HostName, end: Time, cut_margin: Duration) -> Time {
-        end.minus(cut_margin).minus(self.tail(host))
-    }
-
-    /// Returns all hosts in the order in which they start: what a host needs comes before it, and
-    /// of those that could be next the first name is.
-    pub fn start_order(&self) -> Vec<HostName> {
-        Graph::for_starting(self).order().into_iter().cloned().collect()
     }
 }

@@ -34,11 +34,6 @@ impl<'a> Graph<'a> {
         !without_cycles(stops(plan)).1
     }
 
-    /// Returns the hosts one edge after `host`.
-    pub(super) fn next(&self, host: &HostName) -> BTreeSet<HostName> {
-        self.next_of(host).cloned().collect()
-    }
-
     /// Iterates over the hosts one edge after `host`.
     pub(super) fn next_of(&self, host: &HostName) -> impl Iterator<Item = &'a HostName> {
         self.edges.get(host).into_iter().flatten().copied()

@@ -30,7 +30,8 @@ impl Schedule {
         self.order.dependents(host)
     }
 
-    /// See [`Plan::latest_start`].
+    /// Returns the last moment at which `host` may begin so that it and all after it have stopped
+    /// when the battery, less `cut_margin`, ends at `end`. A moment before boot is boot: now.
     pub(crate) fn latest_start(&self, host: &HostName, end: Time, cut_margin: Duration) -> Time {
         end.minus(cut_margin).minus(self.order.tail(host))
     }
@@ -44,12 +45,13 @@ impl Schedule {
         self.order.time_needed(overhead, participates)
     }
 
-    /// See [`Plan::start_order`].
+    /// Iterates over all hosts in the order in which they start: what a host needs comes before it,
+    /// and of those that could be next the first name is.
     pub(crate) fn start_order(&self) -> impl Iterator<Item = &HostName> {
         self.starts.0.iter().map(|(host, _)| host)
     }
 
-    /// See [`Plan::needs_of`].
+    /// Returns the hosts that `host` needs directly, and so waits for when it starts.
     pub(crate) fn needs_of(&self, host: &HostName) -> &[HostName] {
         let start = self.starts.0.iter().find(|(name, _)| name == host);
         start.map_or(&[], |(_, needs)| needs)

@@ -1,12 +1,13 @@
 //! Plans: the reference cluster, and arbitrary graphs that a peer might send.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::collection::{btree_map, btree_set};
 use proptest::prelude::*;
 
-use super::{Overhead, Plan, PlannedHost};
+use super::{Overhead, Plan, PlannedHost, Schedule};
 use crate::{HostName, ReadyBy, Time};
 
 fn host(stop: u64, is_fed: bool, needs: &[&str]) -> PlannedHost {
@@ -65,12 +66,12 @@ fn every_fed_host_is_a_dependent_of_the_owner() {
 #[test]
 fn needs_are_direct_or_through_others_and_the_owner_is_none() {
     let plan = home();
-    assert_eq!(plan.needs_of(&"k8s-2".into()), names(&["k8s-1", "nfs"]));
+    assert_eq!(needs_of(&plan, &"k8s-2".into()), names(&["k8s-1", "nfs"]));
     assert_eq!(plan.needs_all(&"k8s-2".into()), names(&["k8s-1", "nfs"]));
     assert_eq!(plan.needs_all(&"printer".into()), names(&[]));
     let mut chain = plan;
     chain.hosts.insert("k8s-2".into(), host(50, true, &["k8s-1"]));
-    assert_eq!(chain.needs_of(&"k8s-2".into()), names(&["k8s-1"]));
+    assert_eq!(needs_of(&chain, &"k8s-2".into()), names(&["k8s-1"]));
     assert_eq!(chain.needs_all(&"k8s-2".into()), names(&["k8s-1", "nfs"]));
 }
 
@@ -90,29 +91,29 @@ fn time_needed_is_the_critical_path_with_a_proof_at_each_hop() {
         Overhead { lag: secs(1), proof_per_hop: secs(5), foreign: secs(60), ups_delay: secs(20) };
     let plan = home();
     let all = plan.hosts.keys().cloned().collect();
-    assert_eq!(plan.time_needed(&overhead, &all), secs(50 + 5 + 100 + 5 + 30 + 1 + 60 + 20));
-    assert_eq!(plan.time_needed(&Overhead::default(), &all), secs(180));
+    assert_eq!(time_needed(&plan, &overhead, &all), secs(50 + 5 + 100 + 5 + 30 + 1 + 60 + 20));
+    assert_eq!(time_needed(&plan, &Overhead::default(), &all), secs(180));
 }
 
 #[test]
 fn a_host_that_is_no_participant_takes_no_time_and_no_proof() {
     let overhead = Overhead { proof_per_hop: secs(5), ..Overhead::default() };
     let plan = home();
-    assert_eq!(plan.time_needed(&overhead, &names(&["k8s-2", "nfs"])), secs(50 + 5 + 30));
-    assert_eq!(plan.time_needed(&overhead, &names(&["k8s-2", "k8s-1"])), secs(50 + 5 + 100));
-    assert_eq!(plan.time_needed(&overhead, &names(&["nfs"])), secs(30));
-    assert_eq!(plan.time_needed(&overhead, &names(&["stranger"])), Duration::ZERO);
+    assert_eq!(time_needed(&plan, &overhead, &names(&["k8s-2", "nfs"])), secs(50 + 5 + 30));
+    assert_eq!(time_needed(&plan, &overhead, &names(&["k8s-2", "k8s-1"])), secs(50 + 5 + 100));
+    assert_eq!(time_needed(&plan, &overhead, &names(&["nfs"])), secs(30));
+    assert_eq!(time_needed(&plan, &overhead, &names(&["stranger"])), Duration::ZERO);
 }
 
 #[test]
 fn latest_start_counts_backwards_and_ends_at_boot() {
     let plan = home();
     let end = Time::from_millis(1_000_000);
-    let latest = |host: &str| plan.latest_start(&host.into(), end, secs(15));
+    let latest = |host: &str| latest_start(&plan, &host.into(), end, secs(15));
     assert_eq!(latest("nfs"), Time::from_millis(955_000));
     assert_eq!(latest("k8s-2"), Time::from_millis(805_000));
     assert_eq!(
-        plan.latest_start(&"k8s-2".into(), Time::from_millis(90_000), secs(15)),
+        latest_start(&plan, &"k8s-2".into(), Time::from_millis(90_000), secs(15)),
         Time::default()
     );
 }
@@ -120,7 +121,7 @@ fn latest_start_counts_backwards_and_ends_at_boot() {
 #[test]
 fn hosts_start_after_their_needs_and_otherwise_by_name() {
     let plan = home();
-    let order: Vec<_> = plan.start_order().iter().map(|name| name.as_str().to_owned()).collect();
+    let order: Vec<_> = start_order(&plan).iter().map(|name| name.as_str().to_owned()).collect();
     assert_eq!(order, ["nfs", "k8s-1", "k8s-2", "printer"]);
 }
 
@@ -139,8 +140,8 @@ fn a_need_that_names_no_host_is_no_need() {
     let plan =
         plan("nfs", &[("k8s-1", host(1, true, &["ghost", "nfs"])), ("nfs", host(1, true, &[]))]);
     assert!(plan.is_acyclic());
-    assert_eq!(plan.needs_of(&"k8s-1".into()), names(&["nfs"]));
-    assert_eq!(plan.start_order().len(), 2);
+    assert_eq!(needs_of(&plan, &"k8s-1".into()), names(&["nfs"]));
+    assert_eq!(start_order(&plan).len(), 2);
 }
 
 #[test]
@@ -150,8 +151,8 @@ fn uniting_adds_the_needs_and_the_hosts_that_it_lacks() {
     theirs.hosts.insert("k8s-3".into(), host(20, true, &["k8s-2"]));
     theirs.hosts.insert("printer".into(), host(99, true, &["k8s-1"]));
     ours.unite(&theirs);
-    assert_eq!(ours.needs_of(&"printer".into()), names(&["k8s-1"]));
-    assert_eq!(ours.needs_of(&"k8s-3".into()), names(&["k8s-2"]));
+    assert_eq!(needs_of(&ours, &"printer".into()), names(&["k8s-1"]));
+    assert_eq!(needs_of(&ours, &"k8s-3".into()), names(&["k8s-2"]));
     assert_eq!(ours.tail(&"printer".into()), secs(10 + 100 + 30), "its own stop time stays");
 }
 
@@ -178,7 +179,27 @@ fn a_long_chain_does_not_exhaust_the_stack() {
     assert_eq!(plan.tail(&name(0).into()), secs(10_000));
     plan.hosts.insert(name(9_999).into(), host(1, false, &[name(0).as_str()]));
     assert!(!plan.is_acyclic());
-    assert_eq!(plan.start_order().len(), 10_000);
+    assert_eq!(start_order(&plan).len(), 10_000);
+}
+
+fn scheduled(plan: &Plan) -> Schedule {
+    Schedule::from(Arc::new(plan.clone()))
+}
+
+fn start_order(plan: &Plan) -> Vec<HostName> {
+    scheduled(plan).start_order().cloned().collect()
+}
+
+fn needs_of(plan: &Plan, host: &HostName) -> BTreeSet<HostName> {
+    scheduled(plan).needs_of(host).iter().cloned().collect()
+}
+
+fn time_needed(plan: &Plan, overhead: &Overhead, participants: &BTreeSet<HostName>) -> Duration {
+    scheduled(plan).time_needed(overhead, |host| participants.contains(host))
+}
+
+fn latest_start(plan: &Plan, host: &HostName, end: Time, cut_margin: Duration) -> Time {
+    scheduled(plan).latest_start(host, end, cut_margin)
 }
 
 /// Any graph over nine names, of which `i` is never a host.
@@ -216,11 +237,11 @@ fn sound_plan() -> impl Strategy<Value = Plan> {
 proptest! {
     #[test]
     fn every_host_starts_once_whatever_the_plan(plan in any_plan()) {
-        let order = plan.start_order();
+        let order = start_order(&plan);
         prop_assert_eq!(order.iter().collect::<BTreeSet<_>>(), plan.hosts.keys().collect());
         prop_assert_eq!(order.len(), plan.hosts.len());
         for (at, name) in order.iter().enumerate() {
-            for need in plan.needs_of(name) {
+            for need in needs_of(&plan, name) {
                 prop_assert!(order[..at].contains(&need));
             }
         }
@@ -248,7 +269,7 @@ proptest! {
         end in 0..10_000_000_u64,
     ) {
         let latest =
-            |name: &HostName| plan.latest_start(name, Time::from_millis(end), secs(15));
+            |name: &HostName| latest_start(&plan, name, Time::from_millis(end), secs(15));
         for name in plan.hosts.keys() {
             for dependent in plan.dependents(name) {
                 let stop = plan.hosts[&dependent].stop;
@@ -260,7 +281,7 @@ proptest! {
     #[test]
     fn the_plan_fits_into_the_time_that_it_needs(plan in any_plan()) {
         let all: BTreeSet<_> = plan.hosts.keys().cloned().collect();
-        let needed = plan.time_needed(&Overhead::default(), &all);
+        let needed = time_needed(&plan, &Overhead::default(), &all);
         let longest = plan.hosts.keys().map(|name| plan.tail(name)).max();
         prop_assert_eq!(needed, longest.unwrap_or_default());
     }
@@ -270,7 +291,7 @@ proptest! {
         prop_assert!(plan.is_acyclic());
         for (name, host) in &plan.hosts {
             let known = host.needs.iter().filter(|need| plan.hosts.contains_key(*need));
-            prop_assert_eq!(plan.needs_of(name), known.cloned().collect());
+            prop_assert_eq!(needs_of(&plan, name), known.cloned().collect());
         }
     }
 
