@@ -274,10 +274,11 @@ impl Coordinator {
             number: begun.number,
             cause,
             end: begun.end,
-            ask_first: self.calling.must_ask
+            // Always: a run before this one may have called while its disk took no records, and
+            // that there was one is known to nobody. `start` counts through all boots.
+            ask_first: !self.errs(Mistake::CallsAgain)
+                || self.calling.must_ask
                 || self.calling.attempt > 1
-                // The run before this one may have called while its disk took no records.
-                || self.session.start > 1 && !self.errs(Mistake::CallsAgain)
                 || self.journal_failure.is_some(),
             attempt: self.calling.attempt,
             cut_after: self.cut_after(begun.end),
