@@ -238,6 +238,27 @@ fn the_coordinator_depends_on_nothing_that_could_do_anything() {
     assert_eq!(names, BTreeSet::from(["serde"]), "{path}: what does I/O belongs into the agent");
 }
 
+/// A coordinator that can be told to make a mistake is for tests: only a feature that nobody turns
+/// on by default, and what tests depend on, may name it.
+#[test]
+fn nothing_that_is_shipped_can_be_told_to_make_a_mistake() {
+    let mut found = Vec::new();
+    for source in files().iter().filter(|source| source.has_end(&["Cargo.toml"])) {
+        let mut section = "";
+        for (number, line) in source.lines() {
+            if line.starts_with('[') {
+                section = line;
+            }
+            let names = line.split('#').next().is_some_and(|line| line.contains("mistakes"));
+            let is_default = line.starts_with("default");
+            if names && (is_default || !["[features]", "[dev-dependencies]"].contains(&section)) {
+                found.push(source.finding(number, "turn mistakes on in dev-dependencies alone"));
+            }
+        }
+    }
+    report(&found);
+}
+
 #[test]
 fn only_the_app_knows_the_coordinator_and_only_the_command_line_the_app() {
     let mut found = Vec::new();

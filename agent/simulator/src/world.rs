@@ -378,7 +378,7 @@ impl World {
     }
 
     /// Lets time pass in which nothing happens to anybody.
-    pub(crate) fn oversleep(&mut self, span: u64) {
+    pub(crate) fn skip(&mut self, span: u64) {
         self.now += span;
     }
 }

@@ -334,6 +334,6 @@ fn a_second_number_in_one_outage_is_condemned() {
 #[test]
 fn an_agent_that_misses_its_deadline_is_condemned() {
     let mut court = Court::open(600_000);
-    court.world.oversleep(5_000);
+    court.world.skip(5_000);
     assert_eq!(court.look(), Some(Invariant::Limits));
 }
