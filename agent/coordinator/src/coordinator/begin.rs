@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Coordinator;
 use crate::mistake::Mistake;
 use crate::owed::{Debt, unite};
+use crate::peer::Peer;
 use crate::{
     Action, BeginReason, Begun, Call, Cause, End, HostName, Line, Note, OffProof, Owed, Phase,
     ReadyBy, ReleaseProof, Standing, Time,
@@ -176,8 +177,17 @@ impl Coordinator {
             let is_done = settings.off_proof == OffProof::Session
                 || peer.phase == Some(Phase::Halting)
                 || peer.leaving_since.is_some_and(|since| self.now.since(since) >= stop);
-            peer.off_since.is_some() && peer.phase.is_some_and(Phase::has_begun) && is_done
+            self.is_off_still(host, peer) && peer.phase.is_some_and(Phase::has_begun) && is_done
         })
+    }
+
+    /// Returns whether a host is off, and was found so in this shutdown: one that was off before may
+    /// have been woken since, and who cannot look does not know.
+    fn is_off_still(&self, host: &HostName, peer: &Peer) -> bool {
+        let settings = self.settings();
+        let is_found = self.released.contains(host)
+            || peer.is_silent_for(self.now, settings.built_in.off_silence, settings);
+        peer.off_since.is_some() && is_found
     }
 
     /// Returns the proof that a dependent can no longer be hurt, if there is one.
@@ -185,7 +195,7 @@ impl Coordinator {
         let settings = self.settings();
         let peer = self.peers.get(host)?;
         if peer.off_since.is_some() {
-            return Some(ReleaseProof::Off);
+            return self.is_off_still(host, peer).then_some(ReleaseProof::Off);
         }
         if self.errs(Mistake::NoSessionIsAbsent) && !peer.is_connected(self.now, settings) {
             return Some(ReleaseProof::Absent);

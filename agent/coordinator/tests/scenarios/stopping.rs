@@ -413,3 +413,22 @@ pub(crate) fn an_agent_restarted_in_the_pause_looks_at_the_ups_before_it_begins(
     world.run(30);
     world.check(world.began(K1).is_none(), "k8s-1 stays");
 }
+
+/// "Any sign of life takes `off` back", and who cannot look does not know: a host that was found
+/// off in the last shutdown, and woken since, is no host that is off in the next one.
+#[test]
+fn a_host_that_was_woken_behind_a_dead_switch_is_waited_for() {
+    let mut world = World::reference();
+    world.outage();
+    world.until("k8s-2 is off", 120, |world| world.is_off(K2));
+    world.mains_return();
+    world.until("k8s-2 is woken", 300, |world| !world.packets(K2).is_empty());
+    world.is_switch_on_ups = false;
+    world.mains_fail();
+    world.until("k8s-2 runs again", 120, |world| world.machine(K2).runs());
+    world.outage_of(&[NFS]);
+    world.until("nfs begins", 600, |world| world.began(NFS).is_some());
+    world.check(world.released(NFS, K2, ReleaseProof::Off).is_none(), "nfs does not know");
+    let latest = world.began_by(NFS, BeginReason::LatestStart);
+    world.check(latest.is_some(), "and stays until its latest start");
+}

@@ -22,7 +22,8 @@ pub(super) struct Memory {
 /// declaration known to its declarer alone; `ended` never falls; nobody acts on a number at or
 /// below it.
 ///
-/// `ended` may fall with a journal that is lost.
+/// `ended` may fall with a journal that is lost. Who is killed in its stop asks its OS when it
+/// starts again, whatever it has heard since: that acts on nothing.
 pub(super) fn agreement(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
     for happened in scene.news {
         let host = happened.host;
@@ -32,7 +33,8 @@ pub(super) fn agreement(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
             }
             Fact::StopCalled(call) => {
                 let ended = scene.world.agent(host).map(Coordinator::ended);
-                if ended.is_some_and(|ended| call.number <= ended) {
+                let is_question = call.ask_first && runs_already(scene, host);
+                if !is_question && ended.is_some_and(|ended| call.number <= ended) {
                     let (name, number) = (scene.name(host), call.number);
                     return Err(format!("{name} stops for {number}, which has ended"));
                 }
@@ -45,6 +47,12 @@ pub(super) fn agreement(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
     }
     never_falls(memory, scene)?;
     only_the_highest(memory, scene)
+}
+
+/// Returns whether the stop of a host that has just called ran before.
+fn runs_already(scene: &Scene<'_>, host: usize) -> bool {
+    let has_begun = |it: &crate::Happened| it.host == host && it.fact == Fact::StopBegan;
+    scene.world.machine(host).stop.is_some() && !scene.news.iter().any(has_begun)
 }
 
 fn never_falls(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {

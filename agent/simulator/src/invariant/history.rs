@@ -44,6 +44,9 @@ pub(super) struct History {
     troubles: BTreeMap<Trouble, u64>,
     /// For each pair, since when they cannot talk.
     apart_since: BTreeMap<(usize, usize), u64>,
+    /// For each pair that can talk again since less than a poll, since when it could not, and when
+    /// that ended.
+    was_apart: BTreeMap<(usize, usize), (u64, u64)>,
     /// When anything last changed who can talk to whom.
     disturbed_at: u64,
     /// When each host last booted, in this story.
@@ -52,8 +55,10 @@ pub(super) struct History {
     pub(super) stopped_by_person: BTreeSet<usize>,
     /// Hosts as which a second agent speaks, and until when that is in anybody's mind.
     doubled_until: BTreeMap<usize, u64>,
-    /// Since when each host reads the UPS without a gap, and when it last did.
+    /// Since when each agent reads the UPS without a gap, and when it last did.
     reads: BTreeMap<usize, (u64, u64)>,
+    /// When each agent last did before that gap.
+    read_before: BTreeMap<usize, u64>,
     /// The number for which each host has stopped, until it boots.
     stopped_for: BTreeMap<usize, u64>,
     /// The numbers whose hosts somebody wants woken again: it was called off, or he said so.
@@ -82,11 +87,13 @@ impl History {
         Self {
             troubles: BTreeMap::new(),
             apart_since: BTreeMap::new(),
+            was_apart: BTreeMap::new(),
             disturbed_at: 0,
             booted_at: BTreeMap::new(),
             stopped_by_person: BTreeSet::new(),
             doubled_until: BTreeMap::new(),
             reads: BTreeMap::new(),
+            read_before: BTreeMap::new(),
             stopped_for: BTreeMap::new(),
             wanted_again: BTreeSet::new(),
             forced_at: None,
@@ -264,7 +271,9 @@ impl History {
         for one in world.hosts() {
             for other in 0..one {
                 if world.is_linked(one, other) {
-                    self.apart_since.remove(&(one, other));
+                    if let Some(since) = self.apart_since.remove(&(one, other)) {
+                        self.was_apart.insert((one, other), (since, now));
+                    }
                 } else {
                     self.apart_since.entry((one, other)).or_insert(now);
                 }
@@ -276,13 +285,16 @@ impl History {
     pub(super) fn sample(&mut self, world: &World) {
         let now = world.now();
         let left = world.true_left();
-        for host in world.hosts().filter(|host| world.can_read(*host)) {
+        let reads = |host: &usize| world.can_read(*host) && world.agent(*host).is_some();
+        for host in world.hosts().filter(reads) {
             let (since, last) = self.reads.entry(host).or_insert((now, now));
             if now > *last + READ_GAP {
+                self.read_before.insert(host, *last);
                 *since = now;
             }
             *last = now;
         }
+        self.was_apart.retain(|_, (_, until)| now < *until + POLL);
         self.samples.push_back((now, left, world.ups().has_mains));
         while self.samples.front().is_some_and(|(at, ..)| at + NUMBER_AGE < now) {
             self.samples.pop_front();
@@ -351,10 +363,13 @@ impl History {
         self.samples.iter().map(left).chain([world.true_left()]).min().unwrap_or_default()
     }
 
-    /// Returns for how long two hosts have not been able to talk; none if they can.
+    /// Returns for how long two hosts have not been able to talk; none if they can, and could at
+    /// the last poll.
     pub(super) fn apart_for(&self, now: u64, one: usize, other: usize) -> Option<u64> {
         let pair = (one.max(other), one.min(other));
-        self.apart_since.get(&pair).map(|since| now - since)
+        let present = self.apart_since.get(&pair).map(|since| now - since);
+        let past = self.was_apart.get(&pair).filter(|(_, until)| now < until + POLL);
+        present.or(past.map(|(since, until)| until - since))
     }
 
     /// Returns whether `FSD` was set while this run of a host's agent watched.
@@ -365,6 +380,14 @@ impl History {
     /// Returns since when a host has read the UPS without a gap, and when it last did.
     pub(super) fn reads(&self, host: usize) -> (u64, u64) {
         self.reads.get(&host).copied().unwrap_or_default()
+    }
+
+    /// Returns when a host has last read the UPS: it polls once in a beat, and before the first
+    /// poll behind a gap what it read before that is all that it knows.
+    pub(super) fn has_read_at(&self, now: u64, host: usize) -> u64 {
+        let (since, last) = self.reads(host);
+        let is_new = now < since + POLL;
+        if is_new { self.read_before.get(&host).copied().unwrap_or_default() } else { last }
     }
 
     /// Returns whether a second agent speaks as a host, or has lately.
@@ -433,11 +456,13 @@ impl Hash for History {
         let Self {
             troubles: _,
             apart_since,
+            was_apart,
             disturbed_at: _,
             booted_at,
             stopped_by_person,
             doubled_until,
             reads,
+            read_before,
             stopped_for,
             wanted_again,
             forced_at,
@@ -450,8 +475,8 @@ impl Hash for History {
             longest_dark,
             healed_at,
         } = self;
-        (doubled_until, reads, stopped_for, wanted_again, forced_at, started_at).hash(state);
-        (apart_since, booted_at, stopped_by_person, latched, triggers).hash(state);
+        (doubled_until, reads, read_before, stopped_for, wanted_again, forced_at, started_at).hash(state);
+        (apart_since, was_apart, booted_at, stopped_by_person, latched, triggers).hash(state);
         (samples, up_at_failure, failed_at, longest_dark, healed_at).hash(state);
     }
 }
@@ -465,5 +490,7 @@ pub(super) fn is_up(world: &World, host: usize) -> bool {
 /// Once messages have flowed for this long, everybody knows what anybody knows.
 const FLOWS_AFTER: u64 = 5_000;
 
+/// From the moment at which something can be seen to the poll that sees it.
+const POLL: u64 = 1_000;
 /// From one look at the UPS to the next, and a little more.
 const READ_GAP: u64 = 2_500;

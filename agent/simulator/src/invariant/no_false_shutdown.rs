@@ -1,6 +1,6 @@
 //! Nobody stops without evidence.
 
-use curfew_coordinator::{Cause, Coordinator, Note, Standing, Trigger};
+use curfew_coordinator::{Cause, Coordinator, HostName, Note, Standing, Trigger};
 
 use super::history::Trouble;
 use super::{Scene, Verdict, millis};
@@ -15,14 +15,15 @@ const LONG_READ: u64 = 6_000;
 /// ordered, no host stops. While the true time left exceeds twice (time needed + reserve) and at
 /// most one driver update lies, nothing is declared.
 ///
-/// An `FSD` is an order. A blind declaration rests on a countdown and no reading: it is judged by
+/// An `FSD` is an order, however late it is seen. `charge-below` and `LB` are floors: a battery that
+/// truly is below them is reason enough, whatever time it leaves. A blind declaration rests on a countdown and no reading: it is judged by
 /// the second sentence where somebody could have seen the mains return.
 pub(super) fn no_false_shutdown(scene: &Scene<'_>) -> Verdict {
     for happened in scene.news {
         match &happened.fact {
             Fact::Note(note @ Note::Declared { .. }) => has_evidence(scene, happened.host, note)?,
-            Fact::Note(Note::Latched { number, .. }) => {
-                sees_nothing(scene, happened.host, *number)?;
+            Fact::Note(Note::Latched { number, from }) => {
+                sees_nothing(scene, happened.host, *number, from)?;
             }
             Fact::Note(Note::Began { .. }) => is_declared(scene, happened.host)?,
             Fact::StopBegan => has_cause(scene, happened.host)?,
@@ -47,7 +48,7 @@ fn has_evidence(scene: &Scene<'_>, host: usize, note: &Note) -> Verdict {
             scene.history.longest_dark(scene.now()) > 0
         }
         Trigger::Blind => {
-            let (_, last) = scene.history.reads(host);
+            let last = scene.history.has_read_at(scene.now(), host);
             let world = scene.world;
             let dark_since = if world.ups().has_mains { world.line_for() } else { 0 };
             scene.history.longest_dark(scene.now()) > 0
@@ -59,6 +60,7 @@ fn has_evidence(scene: &Scene<'_>, host: usize, note: &Note) -> Verdict {
     }
     let is_judged = *cause == Cause::Battery
         && !matches!(trigger, Trigger::Blind | Trigger::Forced | Trigger::Time)
+        && !is_floor(scene, *trigger)
         && !scene.history.has(Trouble::Numbers)
         && !scene.history.has(Trouble::Status)
         && (90..=110).contains(&scene.world.ups().truth.runtime_percent);
@@ -74,11 +76,32 @@ fn has_evidence(scene: &Scene<'_>, host: usize, note: &Note) -> Verdict {
     Ok(())
 }
 
-/// A blind declaration is latched only by hosts that are blind themselves.
-fn sees_nothing(scene: &Scene<'_>, host: usize, number: u64) -> Verdict {
+/// Returns whether the battery truly is below what was configured, or as low as `LB` says: there
+/// the time left is not asked. A battery that charges again may have gained a percent since.
+fn is_floor(scene: &Scene<'_>, trigger: Trigger) -> bool {
+    let ups = scene.world.ups();
+    let gained = u64::from(ups.has_mains);
+    match trigger {
+        Trigger::Charge => {
+            ups.charge() < u64::from(scene.world.cluster().settings.charge_below) + gained
+        }
+        Trigger::LowBattery => ups.charge() < ups.truth.low_percent + gained,
+        Trigger::Computed
+        | Trigger::Time
+        | Trigger::Blind
+        | Trigger::Forced
+        | Trigger::Operator => false,
+    }
+}
+
+/// A blind declaration is latched only by hosts that are blind themselves. A second agent that
+/// speaks as the declarer may see, and have its own reasons.
+fn sees_nothing(scene: &Scene<'_>, host: usize, number: u64, from: &HostName) -> Verdict {
+    let is_doubled =
+        scene.world.find(from).is_some_and(|from| scene.history.is_doubled(scene.now(), from));
     let (since, last) = scene.history.reads(host);
     let reads = last + BLUR > scene.now() && since + LONG_READ < scene.now();
-    if scene.history.is_blind(number) && reads && scene.world.can_read(host) {
+    if scene.history.is_blind(number) && reads && scene.world.can_read(host) && !is_doubled {
         let name = scene.name(host);
         return Err(format!("{name} follows {number}, which nobody saw, and reads the UPS"));
     }
@@ -98,7 +121,7 @@ fn is_declared(scene: &Scene<'_>, host: usize) -> Verdict {
     let reads = last + BLUR > scene.now() && since + LONG_READ < scene.now();
     let has_mains = world.ups().has_mains && world.line_for() > LONG_READ;
     let is_calibrating = scene.history.has(Trouble::Status);
-    let is_order = scene.history.has(Trouble::Orders);
+    let is_order = scene.history.has(Trouble::Orders) || scene.history.is_order(number);
     if reads && has_mains && world.can_read(host) && !is_order && !is_calibrating {
         return Err(format!("{name} begins for {number}, and reads mains"));
     }
@@ -111,7 +134,7 @@ fn has_cause(scene: &Scene<'_>, host: usize) -> Verdict {
     if history.stopped_by_person.contains(&host)
         || history.has(Trouble::Orders)
         || history.has(Trouble::Status)
-        || open.is_some_and(|(number, _)| history.is_blind(number))
+        || open.is_some_and(|(number, _)| history.is_blind(number) || history.is_order(number))
     {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use curfew_coordinator::{BeginReason, Note};
 use super::history::{History, is_up};
 use super::{Scene, Verdict, millis};
 use crate::Fact;
+use crate::world::World;
 
 /// What it remembers.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -17,14 +18,15 @@ pub(super) struct Memory {
 /// no host begins by its latest start.
 ///
 /// Judged in each outage that finds the cluster whole with a battery that carries the plan and its
-/// reserve. What `LB` leaves is assumed, and no reading.
+/// reserve, and a reserve that covers the cut margin: the trigger waits for the one, and latest
+/// starts leave out the other. What `LB` leaves is assumed, and no reading.
 pub(super) fn order_holds_if_the_plan_fits(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
     let world = scene.world;
     for happened in scene.news {
         match &happened.fact {
             Fact::MainsFailed => {
                 let all_up = world.hosts().all(|host| is_up(world, host));
-                memory.fits = all_up && scene.history.is_calm() && History::fits(world);
+                memory.fits = all_up && scene.history.is_calm() && History::fits(world) && has_slack(world);
             }
             Fact::Booted => memory.fits = false,
             Fact::Note(Note::Began { why: BeginReason::LatestStart, .. })
@@ -37,6 +39,11 @@ pub(super) fn order_holds_if_the_plan_fits(memory: &mut Memory, scene: &Scene<'_
         }
     }
     Ok(())
+}
+
+fn has_slack(world: &World) -> bool {
+    let settings = &world.cluster().settings;
+    settings.reserve >= settings.cut_margin
 }
 
 fn is_judged(scene: &Scene<'_>) -> bool {

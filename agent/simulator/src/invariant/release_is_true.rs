@@ -6,7 +6,8 @@ use super::history::Trouble;
 use super::{Scene, Verdict, millis};
 
 /// A host that cannot be reached for this long has lost what it had of the one that begins: what a
-/// loose cable has taken, a stop does not take. One that stops is missed sooner.
+/// loose cable has taken, a stop does not take. One that stops is missed sooner. Whoever can be
+/// reached again is seen by the next poll.
 const APART: u64 = 10_000;
 const APART_STOPPING: u64 = 5_000;
 /// A host that boots while another begins is seen by nobody in time.

@@ -205,6 +205,11 @@ impl Machine {
         }
     }
 
+    /// Returns whether its OS is so far in its stop that it starts no agent again; the hold does.
+    pub(super) fn starts_nothing(&self) -> bool {
+        self.has_halted && self.stop.is_some_and(|stop| stop.end != End::Hold)
+    }
+
     /// Returns whether `upsd` runs on it, if it is the owner: the hold keeps it.
     pub(super) fn runs_upsd(&self) -> bool {
         self.runs() && (self.stop.is_none_or(|it| it.end == End::Hold) || !self.has_halted)

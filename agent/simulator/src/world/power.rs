@@ -221,6 +221,7 @@ impl World {
         }
         match moment {
             Moment::Boots => {}
+            Moment::StartsAgent if self.machine(host).starts_nothing() => {}
             Moment::StartsAgent => self.start_agent(host),
             Moment::Serves => {
                 self.note(host, Fact::Served);
