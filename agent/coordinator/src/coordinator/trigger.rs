@@ -13,8 +13,17 @@ pub(super) struct Triggers {
     standing: BTreeMap<Trigger, Held>,
     /// Whether the last reading showed `FSD`, and over which connection; none before the first.
     forced: Option<(bool, u64)>,
-    /// `FSD` has appeared while this agent watched, and was not acted on yet.
-    force_is_new: bool,
+    /// An `FSD` that was not acted on yet.
+    force: Option<Force>,
+}
+
+/// How an `FSD` came to be known.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Force {
+    /// It appeared while this agent watched.
+    Appeared,
+    /// It was there at the first look, on battery: of this outage, unless that ends at once.
+    Found,
 }
 
 /// A trigger that holds.
@@ -36,12 +45,12 @@ struct Holding {
 impl Triggers {
     /// Forgets what stands, but not which `FSD` was seen: that belongs to `upsd`.
     pub(super) fn with_force_of(self, known: &Self) -> Self {
-        Self { forced: known.forced, force_is_new: false, ..self }
+        Self { forced: known.forced, force: None, ..self }
     }
 
     /// Returns whether none of them stands since before `now`.
     pub(super) fn are_newer_than(&self, now: Time) -> bool {
-        !self.force_is_new && self.standing.values().all(|held| held.since >= now)
+        self.force.is_none() && self.standing.values().all(|held| held.since >= now)
     }
 }
 
@@ -68,7 +77,7 @@ impl Coordinator {
                 continue;
             }
             if held.trigger == Trigger::Forced {
-                self.triggers.force_is_new = false;
+                self.triggers.force = None;
             }
             self.declare(held.trigger, held.cause, standing.end, held.evidence);
         }
@@ -99,25 +108,38 @@ impl Coordinator {
             (None, true)
                 if reading.line == Line::Mains && !self.errs(Mistake::LeftoverForceCounts) =>
             {
-                let text = format!(
-                    "FSD is latched in upsd on mains, and this agent did not see it appear: it is \
-                     not acted on, but every upsmon that starts now goes down; restart upsd on {}",
-                    self.cluster.ups.owner
-                );
-                self.warn(text);
+                self.warn_of_leftover();
             }
             // A latch that was seen before a break is the same latch, on battery, too.
             (None, true) if self.triggers.forced.is_some_and(|(was_forced, _)| was_forced) => {}
             (None | Some(false), true) => {
-                self.triggers.force_is_new = self.shutdown.is_none();
+                let force = if known.is_some() { Force::Appeared } else { Force::Found };
+                self.triggers.force = self.shutdown.is_none().then_some(force);
             }
             (_, false) => {
-                self.triggers.force_is_new = false;
+                self.triggers.force = None;
                 self.warnings.retain(|text| !text.starts_with("FSD "));
+            }
+            (Some(true), true)
+                if reading.line == Line::Mains
+                    && self.triggers.force == Some(Force::Found)
+                    && !self.errs(Mistake::LeftoverForceCounts) =>
+            {
+                self.triggers.force = None;
+                self.warn_of_leftover();
             }
             (Some(true), true) => {}
         }
         self.triggers.forced = Some((reading.is_forced, reading.connection));
+    }
+
+    fn warn_of_leftover(&mut self) {
+        let text = format!(
+            "FSD is latched in upsd on mains, and this agent did not see it appear: it is not acted \
+             on, but every upsmon that starts now goes down; restart upsd on {}",
+            self.cluster.ups.owner
+        );
+        self.warn(text);
     }
 
     fn holding(&self) -> Vec<Holding> {
@@ -269,7 +291,7 @@ impl Coordinator {
     fn hold_forced(&self) -> Option<Holding> {
         let is_latched =
             self.shutdown.as_ref().is_some_and(|shutdown| shutdown.standing == Standing::Declared);
-        if !self.triggers.force_is_new || is_latched {
+        if self.triggers.force.is_none() || is_latched {
             return None;
         }
         let (cause, left) = match self.own_line() {

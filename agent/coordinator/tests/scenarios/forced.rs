@@ -145,3 +145,17 @@ fn fsd_that_was_there_before_the_line_was_known_is_the_batterys_when_that_is_bat
     world.until("all have latched", 20, |world| ALL.iter().all(|it| world.is_in_shutdown(it)));
     world.check(world.forced_by(Cause::Battery), "the battery's");
 }
+
+/// The same where the outage in which it was found ends before it has stood for `debounce`: nobody
+/// saw it appear, and mains make no order of it.
+#[test]
+fn fsd_that_was_found_on_battery_is_a_leftover_when_the_mains_return_at_once() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.find_force_after_a_break();
+    world.run(3);
+    world.mains_return();
+    world.run(60);
+    world.check(world.numbers().is_empty(), "nothing is declared");
+    world.check(world.alarms_of_force(), "and all say so");
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use curfew_coordinator::{Coordinator, Note, Phase, Standing};
 
 use super::{Scene, Verdict, millis};
+use crate::Fact;
 
 /// From the latest start until the OS must have taken the call.
 const LIMIT: u64 = 10_000;
@@ -36,6 +37,10 @@ pub(super) fn deadline(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
         if matches!(note, Note::StopFailed { .. }) {
             memory.refused_at.insert(host, now);
         }
+    }
+    // However short they were, who read them begins anew.
+    if scene.news.iter().any(|it| it.fact == Fact::MainsReturned) {
+        memory.low_since.clear();
     }
     if !scene.is_beat {
         return Ok(());
