@@ -40,6 +40,11 @@ pub(crate) struct Peer {
     looked_at: Option<Time>,
     /// Proven off since.
     pub(crate) off_since: Option<Time>,
+    /// It has answered a look since it is leaving, so that its silence says more than that no look
+    /// gets there.
+    pub(crate) has_answered: bool,
+    /// It was sent packets since it was last heard: it may run again, and be off no more.
+    pub(crate) is_woken: bool,
     /// It fell silent without a word, and that was concluded.
     is_lost_told: bool,
     /// What it said in this agent's run was heard at least once, by whomever.
@@ -134,7 +139,10 @@ impl Peer {
             self.lifeless_since = None;
         }
         match answer {
-            Answer::Alive => self.on_life(now),
+            Answer::Alive => {
+                self.has_answered = self.leaving_since.is_some();
+                self.on_life(now);
+            }
             // A network card answers ARP for a machine that has halted.
             Answer::ArpOnly if self.phase != Some(Phase::Halting) => self.on_arp(),
             Answer::ArpOnly | Answer::Silent if link_works => {
@@ -299,6 +307,8 @@ impl Peer {
             self.leaving_since = None;
             self.phase = None;
             self.off_since = None;
+            self.has_answered = false;
+            self.is_woken = false;
         }
         if let Some(known) = self.session.replace(session.clone()).filter(|_| is_other_boot) {
             if self.retired.len() >= RETIRED {
@@ -313,6 +323,7 @@ impl Peer {
             self.leaving_since.get_or_insert(at);
         } else {
             self.leaving_since = None;
+            self.has_answered = false;
         }
         self.phase = Some(phase);
     }
@@ -320,6 +331,7 @@ impl Peer {
     fn on_life(&mut self, now: Time) {
         self.known_at = self.known_at.max(Some(now));
         self.lifeless_since = None;
+        self.is_woken = false;
         self.on_arp();
     }
 

@@ -169,15 +169,16 @@ impl Coordinator {
 
     /// Returns whether a host is off after it had said that it stops, so that the power may be cut.
     /// One that only fell silent may run behind a loose cable; one that fell silent before it said
-    /// `halting` may be stopping there still, for as long as its stop takes by the plan.
+    /// `halting`, or whom no look of this host has reached since it stops, may be stopping there
+    /// still, for as long as its stop takes by the plan; and one that was woken since may run again.
     fn went_off(&self, host: &HostName) -> bool {
         let settings = self.settings();
         let stop = super::stop_time_of(self.shutdown.as_ref(), &self.plan_now, host);
         self.peers.get(host).is_some_and(|peer| {
             let is_done = settings.off_proof == OffProof::Session
-                || peer.phase == Some(Phase::Halting)
+                || peer.phase == Some(Phase::Halting) && peer.has_answered
                 || peer.leaving_since.is_some_and(|since| self.now.since(since) >= stop);
-            self.is_off_still(host, peer) && peer.phase.is_some_and(Phase::has_begun) && is_done
+            !peer.is_woken && self.is_off_still(host, peer) && peer.phase.is_some_and(Phase::has_begun) && is_done
         })
     }
 

@@ -254,6 +254,9 @@ impl Coordinator {
         waking.last_packet = Some(self.now);
         self.wake_at(self.now + every);
         self.notes.push(Note::Woken { host: host.clone() });
+        if let Some(peer) = self.peers.get_mut(host) {
+            peer.is_woken = true;
+        }
         self.actions.push(Action::Wake { host: host.clone(), target });
     }
 
