@@ -14,6 +14,7 @@ const RETIRED: usize = 16;
 
 /// Everything known of one other host.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that was seen of it")]
 pub(crate) struct Peer {
     /// The newest session, heard at first hand or repeated by another.
     pub(crate) session: Option<Session>,

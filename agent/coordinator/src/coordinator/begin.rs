@@ -178,7 +178,10 @@ impl Coordinator {
             let is_done = settings.off_proof == OffProof::Session
                 || peer.phase == Some(Phase::Halting) && peer.has_answered
                 || peer.leaving_since.is_some_and(|since| self.now.since(since) >= stop);
-            !peer.is_woken && self.is_off_still(host, peer) && peer.phase.is_some_and(Phase::has_begun) && is_done
+            !peer.is_woken
+                && self.is_off_still(host, peer)
+                && peer.phase.is_some_and(Phase::has_begun)
+                && is_done
         })
     }
 

@@ -475,7 +475,8 @@ impl Hash for History {
             longest_dark,
             healed_at,
         } = self;
-        (doubled_until, reads, read_before, stopped_for, wanted_again, forced_at, started_at).hash(state);
+        (doubled_until, reads, read_before, stopped_for, wanted_again, forced_at, started_at)
+            .hash(state);
         (apart_since, was_apart, booted_at, stopped_by_person, latched, triggers).hash(state);
         (samples, up_at_failure, failed_at, longest_dark, healed_at).hash(state);
     }

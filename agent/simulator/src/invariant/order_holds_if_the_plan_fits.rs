@@ -26,7 +26,8 @@ pub(super) fn order_holds_if_the_plan_fits(memory: &mut Memory, scene: &Scene<'_
         match &happened.fact {
             Fact::MainsFailed => {
                 let all_up = world.hosts().all(|host| is_up(world, host));
-                memory.fits = all_up && scene.history.is_calm() && History::fits(world) && has_slack(world);
+                memory.fits =
+                    all_up && scene.history.is_calm() && History::fits(world) && has_slack(world);
             }
             Fact::Booted => memory.fits = false,
             Fact::Note(Note::Began { why: BeginReason::LatestStart, .. })
