@@ -1,7 +1,8 @@
 //! What a course amounts to: how it went, what the battery had left, and what took longest.
+//!
+//! `sentence` says it to a person.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use curfew_coordinator::{BeginReason, Host, HostName, Note, Plan, ReadyBy, ReleaseProof};
 
@@ -9,7 +10,8 @@ use crate::course::{Course, State};
 use crate::fact::{Fact, Happened};
 use crate::question::NEVER;
 use crate::story::{Change, Story};
-use crate::words::in_words;
+
+mod sentence;
 
 /// How an outage went, the best first.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -71,6 +73,10 @@ pub enum Step {
     Proof,
     /// It is not gone, and the next one waits until its latest start.
     Blocks,
+    /// Its stop never ends.
+    Hangs,
+    /// It never begins to stop, and loses its power.
+    Idles,
 }
 
 impl Step {
@@ -80,6 +86,8 @@ impl Step {
             Self::Stop => "stop",
             Self::Proof => "proof",
             Self::Blocks => "blocks",
+            Self::Hangs => "hangs",
+            Self::Idles => "idles",
         }
     }
 }
@@ -99,6 +107,8 @@ pub struct Measure {
     pub by_latest_start: Vec<HostName>,
     /// Who lost its power while it had something to lose.
     pub lost: Vec<HostName>,
+    /// Who lost its power by itself, without a word, before anybody could act.
+    pub vanished: Vec<HostName>,
     /// Who was not back at the end.
     pub stranded: Vec<HostName>,
     /// A host stopped while another one had workloads or mounts that needed it.
@@ -115,7 +125,10 @@ impl Measure {
 
     /// Returns the step whose shortening would help most.
     pub fn weakest(&self) -> Option<&Link> {
-        self.path.iter().max_by_key(|link| link.to - link.from)
+        // What never ends cannot be shortened: it must be mended first.
+        let is_endless = |link: &&Link| matches!(link.step, Step::Hangs | Step::Idles);
+        let endless = self.path.iter().find(is_endless);
+        endless.or_else(|| self.path.iter().max_by_key(|link| link.to - link.from))
     }
 
     /// Returns whether everybody was safe in time and came back.
@@ -181,6 +194,7 @@ impl<'a> Surveyor<'a> {
             path: self.path(),
             by_latest_start,
             lost,
+            vanished: self.hosts(|way| way.crashed && way.lost.is_some() && way.began.is_none()),
             stranded,
             is_order_broken: self.has_pair(|before, has_mounts| {
                 let mounts = before.unmounted.filter(|_| has_mounts);
@@ -249,7 +263,11 @@ impl<'a> Surveyor<'a> {
             let missing: Option<Vec<u64>> = lost.collect();
             return Some(Margin::Missing { millis: missing.and_then(|it| it.into_iter().max()) });
         }
-        let safe = self.ways.iter().filter_map(|way| way.safe).max();
+        // While one hangs nobody can say that the last one was safe.
+        let hangs = self.ways.iter().zip(&self.course.lanes).any(|(way, lane)| {
+            lane.is_fed && way.began.is_some() && way.safe.is_none() && self.hangs(&lane.name)
+        });
+        let safe = self.ways.iter().filter_map(|way| way.safe).max().filter(|_| !hangs);
         let returned = self.course.returned_at;
         let at = safe.into_iter().chain(returned).min()?;
         let sample = self.course.battery_before(at)?;
@@ -264,15 +282,40 @@ impl<'a> Surveyor<'a> {
     /// Returns how much longer the battery would have had to last for a host.
     fn missing(&self, way: &Way, name: &HostName) -> Option<u64> {
         let (began, _) = way.began?;
+        let truth = self.story.hosts.get(name).cloned().unwrap_or_default();
+        (!self.hangs(name))
+            .then(|| (began + truth.stops_in).saturating_sub(way.lost.unwrap_or(began)))
+    }
+
+    fn hangs(&self, name: &HostName) -> bool {
         let hang = Change::StopTakes { host: name.clone(), span: Some(NEVER) };
         let hang = Fact::Changed(hang);
-        let hangs = self.course.facts.iter().any(|it| it.fact == hang);
-        let truth = self.story.hosts.get(name).cloned().unwrap_or_default();
-        (!hangs).then(|| (began + truth.stops_in).saturating_sub(way.lost.unwrap_or(began)))
+        self.course.facts.iter().any(|it| it.fact == hang)
+    }
+
+    /// Returns the first host that never ends, as a path of one step: no other step matters then.
+    fn endless(&self) -> Option<Vec<Link>> {
+        let declared = self.first(|fact| matches!(fact, Fact::Note(Note::Declared { .. })))?;
+        let ways = || self.ways.iter().zip(&self.course.lanes).enumerate();
+        let mut hanging = ways().filter(|(_, (way, lane))| {
+            lane.is_fed && way.began.is_some() && way.safe.is_none() && self.hangs(&lane.name)
+        });
+        if let Some((host, (way, _))) = hanging.next() {
+            let (began, _) = way.began?;
+            let end = way.lost.unwrap_or(self.course.ended_at);
+            return Some(vec![self.link(host, Step::Hangs, began, end)]);
+        }
+        let is_idle = |way: &Way| way.began.is_none() && !way.crashed;
+        let mut idle = ways().filter(|(_, (way, lane))| lane.is_fed && is_idle(way));
+        let (host, lost) = idle.find_map(|(host, (way, _))| Some((host, way.lost?)))?;
+        Some(vec![self.link(host, Step::Idles, declared, lost)])
     }
 
     /// Walks back from the host that was safe last to the one that began first.
     fn path(&self) -> Vec<Link> {
+        if let Some(path) = self.endless() {
+            return path;
+        }
         let last = self.ways.iter().enumerate().filter(|(_, way)| way.began.is_some());
         // Who hangs for ever is on the path of those who waited for it.
         let last = last.max_by_key(|(_, way)| way.lost.or(way.safe).unwrap_or_default());
@@ -330,7 +373,9 @@ impl<'a> Surveyor<'a> {
                     ReleaseProof::Halting => way.unmounted.or(way.halted),
                     ReleaseProof::Off | ReleaseProof::Absent => way.safe.or(way.lost),
                 };
-                Some((place, Step::Proof, gone.filter(|gone| *gone <= began)?))
+                // Who was gone before the declaration delayed nobody until then.
+                let gone = gone.filter(|gone| *gone <= began)?;
+                Some((place, Step::Proof, gone.max(declared)))
             }
         }
     }
@@ -363,97 +408,3 @@ fn learn(way: &mut Way, happened: &Happened) {
         _ => {}
     }
 }
-
-impl Measure {
-    /// Returns the verdict, the margin and the weakest link, each a sentence of its own.
-    pub fn sentences(&self, course: &Course) -> Vec<String> {
-        let mut all = vec![self.verdict(course)];
-        all.extend(self.margin.map(|margin| margin_sentence(margin, course)));
-        if let (Some(weakest), Some(declared)) = (self.weakest(), self.declared_at) {
-            let end = self.path.first().map_or(declared, |link| link.to);
-            all.push(weakest_sentence(weakest, end.saturating_sub(declared)));
-        }
-        all
-    }
-
-    fn verdict(&self, course: &Course) -> String {
-        let hosts = course.lanes.iter().filter(|lane| lane.is_fed).count();
-        match self.grade {
-            Grade::NotNeeded => {
-                "All is well: the mains were back before a shutdown was needed.".to_owned()
-            }
-            Grade::InOrder => {
-                format!("All is well: {hosts} hosts, nobody stopped out of order, all are back.")
-            }
-            Grade::LatestStart => format!(
-                "Nobody lost its power and all are back, but {} could not wait any longer for \
-                 those that need it.",
-                names(&self.by_latest_start)
-            ),
-            Grade::Stranded => {
-                format!("NOT EVERYBODY IS BACK: somebody must look at {}.", names(&self.stranded))
-            }
-            Grade::LostPower => {
-                format!("POWER IS LOST under {}, which had not stopped.", names(&self.lost))
-            }
-            Grade::Broken => {
-                let (what, at) = course.violation.as_ref().map_or((String::new(), 0), |it| {
-                    (format!("{:?}: {}", it.invariant, it.what), it.at)
-                });
-                let at = in_words(Duration::from_millis(at.saturating_sub(course.failed_at)));
-                format!("AN INVARIANT DOES NOT HOLD {at} after the failure of the mains: {what}")
-            }
-        }
-    }
-}
-
-fn margin_sentence(margin: Margin, course: &Course) -> String {
-    match margin {
-        Margin::Left { millis, charge, at, by_return } => {
-            let left = in_words(Duration::from_millis(millis));
-            let since = in_words(Duration::from_millis(at.saturating_sub(course.failed_at)));
-            let when = if by_return { "the mains returned" } else { "the last host was safe" };
-            format!(
-                "Margin: when {when}, after {since}, the battery had {charge} % and would have \
-                 carried what then had power for another {left}."
-            )
-        }
-        Margin::Missing { millis: Some(millis) } => {
-            let more = in_words(Duration::from_millis(millis));
-            format!("Margin: the battery would have had to last {more} longer.")
-        }
-        Margin::Missing { millis: None } => {
-            "Margin: no battery would have lasted long enough.".to_owned()
-        }
-    }
-}
-
-fn weakest_sentence(link: &Link, whole: u64) -> String {
-    let took = in_words(Duration::from_millis(link.to - link.from));
-    let share = (link.to - link.from) * 100 / whole.max(1);
-    let host = &link.host;
-    let what = match link.step {
-        Step::Stop => format!("the stop of {host} takes {took}"),
-        Step::Proof => format!("it takes {took} until it is proven that {host} is gone"),
-        Step::Blocks => format!("others wait {took} for {host}, which does not go"),
-    };
-    let of = in_words(Duration::from_millis(whole));
-    format!("Weakest link: {what}, {share} % of the {of} from the declaration to the end.")
-}
-
-fn names(hosts: &[HostName]) -> String {
-    let mut names: Vec<&str> = hosts.iter().map(HostName::as_str).take(NAMED).collect();
-    let more = hosts.len().saturating_sub(NAMED);
-    let rest = format!("{more} more");
-    if more > 0 {
-        names.push(&rest);
-    }
-    match names.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, first)) => format!("{} and {last}", first.join(", ")),
-        None => String::new(),
-    }
-}
-
-/// More hosts are counted and not named.
-const NAMED: usize = 6;

@@ -200,7 +200,10 @@ impl Question {
     ) -> Story {
         let hosts = self.cluster.hosts.iter().map(|host| {
             let takes = millis(truth(&host.name, self.typical(&host.name)));
-            let truth = HostTruth { stops_in: takes, holds_in: takes, ..HostTruth::default() };
+            // A hold that hangs is a stop that hangs.
+            let hangs = self.troubles.contains(&Trouble::Hangs(host.name.clone()));
+            let holds_in = if hangs { NEVER } else { takes };
+            let truth = HostTruth { stops_in: takes, holds_in, ..HostTruth::default() };
             (host.name.clone(), truth)
         });
         let charge = u64::from(self.charge_percent.clamp(1, 100));

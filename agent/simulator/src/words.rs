@@ -57,12 +57,14 @@ impl Moment {
             [first, second, third] => format!("{first}, {second} and {third}"),
             [first, rest @ ..] => format!("{first} and {} more", rest.len()),
         };
+        if self.what == LOSES {
+            return format!("{subject} LOSE THEIR POWER WHILE THEY RUN");
+        }
         let (verb, rest) = self.what.split_once(' ').unwrap_or((&self.what, ""));
         let (verb, colon) = verb.strip_suffix(':').map_or((verb, ""), |verb| (verb, ":"));
         let plural = match verb {
             "is" => "are",
             "its" => "their",
-            "LOSES" => "LOSE",
             "goes" => "go",
             "misses" => "miss",
             "does" => "do",
@@ -96,7 +98,7 @@ impl Telling {
             Fact::OutputClosed => of_world("the UPS gives power again"),
             Fact::Held => of_host("holds: nothing served or written, switched on".to_owned()),
             Fact::Off { is_clean: true } => of_host("is off".to_owned()),
-            Fact::Off { is_clean: false } => of_host("LOSES ITS POWER WHILE IT RUNS".to_owned()),
+            Fact::Off { is_clean: false } => of_host(LOSES.to_owned()),
             Fact::Rebooted => of_host("boots out of its hold".to_owned()),
             Fact::Served => {
                 self.woken.retain(|name| name.as_str() != course.name(host));
@@ -266,5 +268,7 @@ pub fn in_words(span: Duration) -> String {
     }
 }
 
+/// What becomes of a host that had something to lose.
+const LOSES: &str = "LOSES ITS POWER WHILE IT RUNS";
 /// What happens to several hosts within this time is told together.
 const TOGETHER: u64 = 1_000;

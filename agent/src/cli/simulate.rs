@@ -70,20 +70,24 @@ pub(super) struct SimulateArgs {
     cut_ignored: bool,
 
     /// Play so many outages with stops that vary, and print what came of them.
-    #[arg(long, value_name = "COUNT", conflicts_with = "replay")]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     runs: Option<u64>,
     /// Play the one outage of this seed, or begin with it.
     #[arg(long)]
     seed: Option<u64>,
     /// How much stops vary with --runs or --seed: the standard deviation in percent.
-    #[arg(long, value_name = "PERCENT", default_value_t = 10,
-          value_parser = clap::value_parser!(u64).range(0..=50))]
-    vary: u64,
+    /// [default: 10]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(0..=50))]
+    vary: Option<u64>,
     /// With --runs or --seed: all sorts of weather, and not one outage with true readings.
     #[arg(long)]
     weather: bool,
     /// Play a story file, with the cluster that is in it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "example", "runtime", "charge", "return_after", "returns", "stop", "measured", "hangs",
+        "vanishes", "dead_agent", "unplugged", "no_network", "cut_ignored", "runs", "seed", "vary",
+        "weather", "at",
+    ])]
     replay: Option<PathBuf>,
     /// Take runtime, charge and measured stops from this agent, as `curfew status` does.
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = super::status::parse_at)]
@@ -100,16 +104,36 @@ pub(super) struct SimulateArgs {
     ascii: bool,
 }
 
+impl SimulateArgs {
+    fn vary(&self) -> u64 {
+        self.vary.unwrap_or(VARY_PERCENT)
+    }
+}
+
+/// Options that make no question.
+#[derive(Debug, thiserror::Error)]
+enum UsageError {
+    #[error("no host `{name}` is in the cluster file: name one of {known}")]
+    Host { name: HostName, known: String },
+    #[error("{option} is of random outages only: add --seed 1 for one or --runs 1000 for many")]
+    NotRandom { option: &'static str },
+}
+
 /// Simulates and prints.
 pub(super) fn simulate(args: &SimulateArgs) -> ExitCode {
+    let args = &SimulateArgs { width: args.width.max(LEAST_WIDTH), ..args.clone() };
     match answer(args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(failed) => {
             complain(format_args!("curfew: {failed:#}"));
             report_findings(&failed);
+            if failed.downcast_ref::<UsageError>().is_some() {
+                return ExitCode::from(USAGE);
+            }
             let is_configuration = failed.downcast_ref::<ClusterFileError>().is_some()
-                || failed.downcast_ref::<StoryFileError>().is_some();
+                || failed.downcast_ref::<StoryFileError>().is_some()
+                || failed.downcast_ref::<std::io::Error>().is_some_and(|_| args.replay.is_some());
             if is_configuration { ExitCode::from(BAD_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
@@ -119,6 +143,12 @@ pub(super) fn simulate(args: &SimulateArgs) -> ExitCode {
 fn answer(args: &SimulateArgs) -> anyhow::Result<bool> {
     if let Some(path) = &args.replay {
         return Ok(show::show(args, &read_story(path)?, &[]));
+    }
+    if args.runs.is_none() && args.seed.is_none() {
+        let given = [("--weather", args.weather), ("--vary", args.vary.is_some())];
+        if let Some((option, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+            return Err(UsageError::NotRandom { option }.into());
+        }
     }
     let question = question(args)?;
     if let Some(runs) = args.runs {
@@ -133,7 +163,7 @@ fn answer(args: &SimulateArgs) -> anyhow::Result<bool> {
 
 /// Returns the outage of a seed.
 fn varied(args: &SimulateArgs, question: &Question, seed: u64) -> Story {
-    let story = question.varied(seed, args.vary);
+    let story = question.varied(seed, args.vary());
     if args.weather { story.with_weather() } else { story }
 }
 
@@ -143,7 +173,7 @@ fn assumed(args: &SimulateArgs, question: &Question) -> Vec<String> {
         all.push(format!(
             "each stop differs by {} % (standard deviation), and the agents have measured five \
              before (--vary)",
-            args.vary
+            args.vary()
         ));
     }
     if args.weather {
@@ -153,15 +183,18 @@ fn assumed(args: &SimulateArgs, question: &Question) -> Vec<String> {
 }
 
 fn read_story(path: &Path) -> anyhow::Result<Story> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the story {}", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!("cannot read the story {}; name another one with --replay", path.display())
+    })?;
     Story::from_text(&text).with_context(|| format!("the story {} is refused", path.display()))
 }
 
 fn question(args: &SimulateArgs) -> anyhow::Result<Question> {
     let mut question = Question::new(cluster(args)?);
     if let Some(at) = args.at {
-        let answer = in_runtime(async { Ok(ask::status(at).await?) })?;
+        let answer = in_runtime(async { Ok(ask::status(at).await?) }).context(
+            "cannot ask an agent; leave --at out and say --runtime and --charge yourself",
+        )?;
         learn(&mut question, &answer.status);
     }
     question.runtime = args.runtime.or(question.runtime);
@@ -182,7 +215,8 @@ fn question(args: &SimulateArgs) -> anyhow::Result<Question> {
     if let Some(name) = question.unknown().first() {
         let known: Vec<&str> =
             question.cluster.hosts.iter().map(|host| host.name.as_str()).collect();
-        anyhow::bail!("no host `{name}` is in the cluster file; it has {}", known.join(", "));
+        let known = known.join(", ");
+        return Err(UsageError::Host { name: (*name).clone(), known }.into());
     }
     Ok(question)
 }
@@ -231,5 +265,11 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
     }
 }
 
+/// How clap ends, too, when an option is wrong.
+const USAGE: u8 = 2;
+/// The standard deviation of stops, unless somebody says otherwise.
+const VARY_PERCENT: u64 = 10;
+/// In fewer columns no sentence can be read.
+const LEAST_WIDTH: usize = 40;
 /// The reference cluster.
 const EXAMPLE: &str = include_str!("../../../docs/examples/home.toml");
