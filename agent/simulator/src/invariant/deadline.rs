@@ -10,6 +10,9 @@ use crate::Fact;
 /// From the latest start until the OS must have taken the call.
 const LIMIT: u64 = 10_000;
 
+/// Who reported a failed call goes on calling: a report older than that is no excuse any more.
+const CALLS_AGAIN: u64 = 20_000;
+
 /// From the reading to the look at it.
 const LOW_BLUR: u64 = 2_000;
 
@@ -59,7 +62,8 @@ pub(super) fn deadline(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
             memory.late_since.insert(host, (run, now));
             continue;
         }
-        let is_refused = memory.refused_at.get(&host).is_some_and(|at| *at >= since);
+        let is_refused =
+            memory.refused_at.get(&host).is_some_and(|at| *at >= since && now - *at <= CALLS_AGAIN);
         if now - since > LIMIT && !is_refused {
             let (host, span) = (scene.name(host), now - since);
             return Err(format!(

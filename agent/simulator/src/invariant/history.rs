@@ -20,6 +20,8 @@ const AFTERMATH: u64 = 20_000;
 pub(super) enum Trouble {
     /// A number of the UPS was more than 10 % off.
     Numbers,
+    /// One update of the driver lied: the next one counts as [`Trouble::Numbers`].
+    Lie,
     /// `LB` or `FSD` was told without need, or a UPS calibrated.
     Status,
     /// Somebody could not read the UPS.
@@ -75,7 +77,7 @@ pub(super) struct History {
     samples: VecDeque<(u64, u64, bool)>,
     /// Who was up when the mains first failed since the cluster was last whole.
     pub(super) up_at_failure: Option<BTreeSet<usize>>,
-    /// When the mains last failed, and how long the longest outage so far was.
+    /// When the mains last failed, and how long the longest outage was since all was calm.
     failed_at: Option<u64>,
     longest_dark: u64,
     /// When the story's weather ended.
@@ -248,6 +250,7 @@ impl History {
             Change::StopTakes { .. } | Change::StopRefused { .. } | Change::MountsUnread { .. } => {
                 (Trouble::Stops, 0)
             }
+            Change::UpdateLies { .. } if !self.has(Trouble::Lie) => (Trouble::Lie, NUMBER_AGE),
             Change::RuntimeLies { .. }
             | Change::UpdateLies { .. }
             | Change::BatteryCollapsed { .. } => (Trouble::Numbers, NUMBER_AGE),
@@ -307,6 +310,9 @@ impl History {
             let is_dry = self.flows(world);
             self.troubles
                 .retain(|trouble, until| *until > now || (*trouble == Trouble::Network && !is_dry));
+            if self.is_calm() && world.line_for() > AFTERMATH {
+                self.longest_dark = 0;
+            }
         }
     }
 
@@ -345,6 +351,7 @@ impl History {
         truth.tells_runtime
             && (90..=110).contains(&truth.runtime_percent)
             && !self.has(Trouble::Numbers)
+            && !self.has(Trouble::Lie)
     }
 
     /// Returns the least time that the battery had left from now on, as of any update whose number
@@ -434,7 +441,7 @@ impl History {
         triggers.is_some_and(|all| all.iter().all(|trigger| *trigger == Trigger::Blind))
     }
 
-    /// Returns how long the longest outage so far has lasted.
+    /// Returns how long the longest outage has lasted since the cluster was last whole and calm.
     pub(super) fn longest_dark(&self, now: u64) -> u64 {
         let present = self.failed_at.map_or(0, |since| now - since);
         self.longest_dark.max(present)

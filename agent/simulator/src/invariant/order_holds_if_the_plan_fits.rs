@@ -19,7 +19,8 @@ pub(super) struct Memory {
 ///
 /// Judged in each outage that finds the cluster whole with a battery that carries the plan and its
 /// reserve, and a reserve that covers the cut margin: the trigger waits for the one, and latest
-/// starts leave out the other. What `LB` leaves is assumed, and no reading.
+/// starts leave out the other. What `LB` leaves is assumed, and no reading. Nor does any fed host
+/// lose its power while it runs: who declares nothing, or too late, keeps all other invariants.
 pub(super) fn order_holds_if_the_plan_fits(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
     let world = scene.world;
     for happened in scene.news {
@@ -36,6 +37,14 @@ pub(super) fn order_holds_if_the_plan_fits(memory: &mut Memory, scene: &Scene<'_
                 let host = scene.name(happened.host);
                 return Err(format!("{host} begins by its latest start, and the plan fits"));
             }
+            Fact::Off { is_clean: false }
+                if memory.fits
+                    && is_carried(scene)
+                    && world.cluster().hosts.get(happened.host).is_some_and(|it| it.is_fed) =>
+            {
+                let host = scene.name(happened.host);
+                return Err(format!("{host} loses its power while it runs, and the plan fits"));
+            }
             _ => {}
         }
     }
@@ -48,6 +57,10 @@ fn has_slack(world: &World) -> bool {
 }
 
 fn is_judged(scene: &Scene<'_>) -> bool {
+    is_carried(scene) && !scene.world.ups().is_low()
+}
+
+fn is_carried(scene: &Scene<'_>) -> bool {
     let world = scene.world;
     let planned = |host: usize| {
         let host = world.cluster().hosts.get(host);
@@ -55,6 +68,5 @@ fn is_judged(scene: &Scene<'_>) -> bool {
     };
     scene.history.is_calm()
         && scene.history.is_runtime_true(world)
-        && !world.ups().is_low()
         && world.hosts().all(|host| world.machine(host).stops_within(planned(host)))
 }

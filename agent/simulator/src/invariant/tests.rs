@@ -171,6 +171,36 @@ fn a_latest_start_in_a_calm_outage_whose_plan_fits_is_condemned() {
 }
 
 #[test]
+fn a_host_that_loses_its_power_although_the_plan_fits_is_condemned() {
+    let mut court = Court::open(600_000);
+    court.change(Change::MainsFail);
+    assert_eq!(court.run(3_000), None);
+    let found = court.pretend(K1, Fact::Off { is_clean: false });
+    assert_eq!(found, Some(Invariant::OrderHoldsIfThePlanFits));
+}
+
+#[test]
+fn an_outage_that_is_long_over_is_no_evidence() {
+    let mut court = Court::open(600_000);
+    court.change(Change::MainsFail);
+    assert_eq!(court.run(3_000), None);
+    court.change(Change::MainsReturn);
+    assert_eq!(court.run(60_000), None);
+    let found = court.pretend(NFS, declared(1, Trigger::Computed, "runtime left"));
+    assert_eq!(found, Some(Invariant::NoFalseShutdown));
+}
+
+#[test]
+fn a_declaration_by_one_update_that_lies_is_condemned() {
+    let mut court = Court::open(600_000);
+    court.change(Change::MainsFail);
+    court.change(Change::UpdateLies { runtime_seconds: Some(1), charge_percent: Some(1) });
+    assert_eq!(court.run(3_000), None);
+    let found = court.pretend(NFS, declared(1, Trigger::Computed, "runtime left"));
+    assert_eq!(found, Some(Invariant::NoFalseShutdown));
+}
+
+#[test]
 fn a_host_that_is_beyond_its_latest_start_and_does_not_stop_is_condemned() {
     let mut court = Court::open(120_000);
     court.change(Change::MainsFail);
