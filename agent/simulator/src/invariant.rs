@@ -30,6 +30,7 @@ mod release_is_true;
 mod restart_order;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod unsure_is_not_zero;
 
 use history::History;

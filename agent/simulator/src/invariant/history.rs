@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use curfew_coordinator::{Note, Standing, Trigger};
 
 use super::millis;
+pub(super) use super::trouble::Trouble;
 use crate::world::World;
 use crate::{Change, Fact, Happened};
 
@@ -13,30 +14,6 @@ use crate::{Change, Fact, Happened};
 const NUMBER_AGE: u64 = 75_000;
 /// After the end of a disturbance nothing of it is left in anybody's readings or sessions.
 const AFTERMATH: u64 = 20_000;
-
-/// What disturbs a cluster. A disturbance counts from its beginning until the cluster is whole
-/// again: what it has spoilt may last as long as the shutdown in which it happened.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(super) enum Trouble {
-    /// A number of the UPS was more than 10 % off.
-    Numbers,
-    /// One update of the driver lied: the next one counts as [`Trouble::Numbers`].
-    Lie,
-    /// `LB` or `FSD` was told without need, or a UPS calibrated.
-    Status,
-    /// Somebody could not read the UPS.
-    Eyes,
-    /// A message could be lost or late, or a link was cut.
-    Network,
-    /// An agent or its journal was interfered with.
-    Agents,
-    /// A stop takes longer than planned, or is refused.
-    Stops,
-    /// A machine came or went outside of the protocol.
-    Machines,
-    /// An operator interfered.
-    Orders,
-}
 
 /// The past of one world. Its hash is without what only excuses: see
 /// [`History::excuses_as_little`].
@@ -376,7 +353,7 @@ impl History {
         let pair = (one.max(other), one.min(other));
         let present = self.apart_since.get(&pair).map(|since| now - since);
         let past = self.was_apart.get(&pair).filter(|(_, until)| now < until + POLL);
-        present.or(past.map(|(since, until)| until - since))
+        present.or_else(|| past.map(|(since, until)| until - since))
     }
 
     /// Returns whether `FSD` was set while this run of a host's agent watched.
