@@ -261,9 +261,11 @@ impl Peer {
         Some(least.max(began + stop_time))
     }
 
-    /// Returns whether the host fell silent without ever having said `stopping`.
+    /// Returns whether the host fell silent without ever having said `stopping`. Of whom nothing
+    /// was ever heard but answers of its network card, nobody knows that it ran.
     pub(crate) fn is_lost(&self, now: Time, settings: &Settings) -> bool {
-        self.is_known
+        self.session.is_some()
+            && self.is_known
             && !self.phase.is_some_and(Phase::has_begun)
             && self.is_lifeless_for(now, settings.built_in.off_silence, settings)
     }

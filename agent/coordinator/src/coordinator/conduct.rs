@@ -32,6 +32,8 @@ pub(super) struct Conduct {
 /// Where the recovery of one host stands.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 struct Waking {
+    /// Somebody must wake it. Else others need it: it has come, and is only waited for.
+    is_owed: bool,
     /// When recovery turned to it.
     turn_at: Option<Time>,
     /// When the first packet went to it while it was off.
@@ -162,11 +164,34 @@ impl Coordinator {
     }
 
     fn join(&mut self, targets: BTreeSet<HostName>) {
+        let needed: BTreeSet<HostName> = targets
+            .iter()
+            .flat_map(|host| self.plan_now.needs_of(host))
+            .filter(|need| !targets.contains(*need) && **need != self.me)
+            .cloned()
+            .collect();
+        let has_come: Vec<HostName> =
+            needed.iter().filter(|need| self.is_to_be_asked(need)).cloned().collect();
         let Some(conduct) = self.conduct.as_mut() else { return };
-        conduct.hosts.retain(|host, _| targets.contains(host));
+        conduct.hosts.retain(|host, waking| {
+            waking.is_owed = targets.contains(host);
+            waking.is_owed || needed.contains(host)
+        });
         for host in targets {
+            conduct.hosts.entry(host).or_default().is_owed = true;
+        }
+        for host in has_come {
             conduct.hosts.entry(host).or_default();
         }
+    }
+
+    /// Returns whether `host` has come, and its word alone does not say that it serves. A debt ends
+    /// with that word.
+    fn is_to_be_asked(&self, host: &HostName) -> bool {
+        let is_up = self.peers.get(host).is_some_and(|peer| {
+            peer.is_connected(self.now, self.settings()) && peer.phase == Some(Phase::Up)
+        });
+        is_up && self.ready_by(host) != ReadyBy::Agent && !self.errs(Mistake::WakesAllAtOnce)
     }
 
     /// What is interrupted by the battery gets its whole time anew. What is interrupted by a gap in
@@ -223,7 +248,7 @@ impl Coordinator {
         let is_off = self.seems_off(host);
         waking.was_off |= is_off;
         let target = self.wake_target(host);
-        if let Some(target) = target.clone().filter(|_| self.is_quiet(host)) {
+        if let Some(target) = target.clone().filter(|_| waking.is_owed && self.is_quiet(host)) {
             if is_off {
                 waking.packets_since.get_or_insert(self.now);
             }
@@ -231,9 +256,9 @@ impl Coordinator {
         }
         let timeout = self.settings().wake_timeout;
         if waking.outcome.is_none() && self.now.since(turn_at) >= timeout {
-            let why = match (target.is_some(), waking.last_packet.is_some()) {
-                (false, _) => PassReason::NoMac,
-                (true, true) => PassReason::NotReady,
+            let why = match (target.is_some(), waking.last_packet.is_some() || !waking.is_owed) {
+                (_, true) => PassReason::NotReady,
+                (false, false) => PassReason::NoMac,
                 (true, false) => PassReason::NotOff,
             };
             self.conclude_waking(host, waking.clone(), Some(why));

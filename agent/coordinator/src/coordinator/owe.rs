@@ -23,7 +23,8 @@ impl Coordinator {
     }
 
     /// Owes, once after the start, the hosts that were up when this agent was last heard of and are
-    /// not there now: it may have slept through an outage of which nobody is left to tell.
+    /// not there now: it may have slept through an outage of which nobody is left to tell. Whose
+    /// agent is silent while the machine gives signs is waited for: it may be on its way down.
     fn call_the_roll(&mut self) {
         let grace = self.settings().built_in.boot_grace;
         let at = self.started_at + grace;
@@ -31,13 +32,22 @@ impl Coordinator {
             self.wake_at(at);
             return;
         }
-        self.is_roll_called = true;
+        let unheard = |host: &HostName| self.peers.get(host).filter(|it| it.heard_at.is_none());
         let settings = self.settings();
-        let is_missing = |host: &HostName| {
-            self.peers.get(host).is_some_and(|peer| peer.is_quiet_for(self.now, grace, settings))
-        };
-        let missing: Vec<_> =
-            self.up.clone().into_iter().filter(|(it, _)| is_missing(it)).collect();
+        let mut missing = Vec::new();
+        let mut is_roll_called = true;
+        for (host, boot) in &self.up {
+            let Some(peer) = unheard(host) else { continue };
+            if peer.is_quiet_for(self.now, grace, settings) {
+                missing.push((host.clone(), boot.clone()));
+            } else {
+                is_roll_called = false;
+            }
+        }
+        self.is_roll_called = is_roll_called;
+        if !is_roll_called {
+            self.wake_at(self.now + grace);
+        }
         for (host, boot) in missing {
             if self.owed.contains_key(&host) {
                 continue;

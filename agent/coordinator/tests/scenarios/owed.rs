@@ -196,3 +196,58 @@ fn a_host_that_falls_silent_on_battery_after_the_owner_is_owed() {
     world.crash(K1);
     world.until("k8s-1 is owed", 30, |world| world.status(K2).owed.contains_key(&K1.into()));
 }
+
+/// "The next one when all that it needs is *ready*": the debt to a host ends with its first word,
+/// and it serves only later.
+#[test]
+fn a_host_that_has_come_and_does_not_serve_yet_is_waited_for_by_those_who_need_it() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(10);
+    world.crash(K1);
+    world.crash(K2);
+    world.run(30);
+    world.mains_return();
+    world.until("all is whole again", 900, World::is_whole);
+    world.check(world.numbers().is_empty(), "nothing was declared");
+    let served_at = world.booted(K1).map(|at| at + world.machine(K1).serves_in);
+    world.check(world.packets(K2).first().copied() >= served_at, "k8s-1 serves first");
+}
+
+/// "Nobody stranded": an owner that boots while another host is on its way down, its agent already
+/// gone, misses that one as soon as it is silent.
+#[test]
+fn a_host_that_goes_down_while_the_owner_starts_is_missed() {
+    let mut world = World::reference();
+    world.kill_agent(NFS);
+    world.run(10);
+    world.mains_fail();
+    world.until("k8s-1 begins", 600, |world| world.began(K1).is_some());
+    world.kill_agent(K1);
+    world.run(7);
+    world.check(!world.is_off(K1), "its machine still stops");
+    world.start_agent(NFS);
+    world.run(3);
+    world.mains_return();
+    world.until("all is whole again", 900, World::is_whole);
+}
+
+/// "A host heard `up`": one whose network card answers has not been heard, and is not woken.
+#[test]
+fn a_host_that_was_off_before_is_not_owed_for_what_its_network_card_answers() {
+    let mut world = World::reference();
+    world.run(30);
+    world.crash(K2);
+    world.machine_mut(K2).answers_arp_when_off = true;
+    world.run(120);
+    world.kill_agent(NFS);
+    world.kill_agent(K1);
+    world.start_agent(NFS);
+    world.start_agent(K1);
+    world.run(30);
+    world.mains_fail();
+    world.run(30);
+    world.mains_return();
+    world.run(300);
+    world.check(world.packets(K2).is_empty(), "it is not woken");
+}
