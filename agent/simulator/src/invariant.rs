@@ -32,6 +32,7 @@ mod restart_order;
 mod tests;
 mod trouble;
 mod unsure_is_not_zero;
+mod witness;
 
 use history::History;
 pub use unsure_is_not_zero::{compare, twin};

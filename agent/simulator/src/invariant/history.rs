@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
 
-use curfew_coordinator::{Note, Standing, Trigger};
+use curfew_coordinator::{Cause, Note, Standing, Trigger};
 
 use super::millis;
 pub(super) use super::trouble::Trouble;
+use super::witness::Witness;
 use crate::world::World;
 use crate::{Change, Fact, Happened};
 
@@ -50,6 +51,10 @@ pub(super) struct History {
     latched: BTreeMap<(usize, u64), BTreeSet<u32>>,
     /// What set each number off.
     pub(super) triggers: BTreeMap<u64, BTreeSet<Trigger>>,
+    /// The numbers for which an order stands among the reasons.
+    orders: BTreeSet<u64>,
+    /// Who could know of whom.
+    pub(super) witness: Witness,
     /// What the battery truly had, by the load of that moment: when, how much, whether on mains.
     samples: VecDeque<(u64, u64, bool)>,
     /// Who was up when the mains first failed since the cluster was last whole.
@@ -79,6 +84,8 @@ impl History {
             started_at: BTreeMap::new(),
             latched: BTreeMap::new(),
             triggers: BTreeMap::new(),
+            orders: BTreeSet::new(),
+            witness: Witness::default(),
             samples: VecDeque::new(),
             up_at_failure: None,
             failed_at: None,
@@ -168,8 +175,12 @@ impl History {
 
     fn learn_note(&mut self, world: &World, host: usize, note: &Note) {
         match note {
-            Note::Declared { number, trigger, .. } => {
+            Note::JournalLost => self.witness.forget(world, host),
+            Note::Declared { number, trigger, cause, .. } => {
                 self.latch(world, host, *number);
+                if *cause == Cause::Order {
+                    self.orders.insert(*number);
+                }
                 self.triggers.entry(*number).or_default().insert(*trigger);
             }
             Note::Latched { number, .. } => self.latch(world, host, *number),
@@ -197,6 +208,9 @@ impl History {
             self.latch(world, host, open.number);
             let triggers = open.reasons.iter().map(|reason| reason.trigger);
             self.triggers.entry(open.number).or_default().extend(triggers);
+            if open.reasons.iter().any(|reason| reason.cause == Cause::Order) {
+                self.orders.insert(open.number);
+            }
         }
     }
 
@@ -275,6 +289,7 @@ impl History {
             *last = now;
         }
         self.was_apart.retain(|_, (_, until)| now < *until + POLL);
+        self.witness.look(world);
         self.samples.push_back((now, left, world.ups().has_mains));
         while self.samples.front().is_some_and(|(at, ..)| at + NUMBER_AGE < now) {
             self.samples.pop_front();
@@ -407,9 +422,20 @@ impl History {
 
     /// Returns whether an order stands among what set a number off.
     pub(super) fn is_order(&self, number: u64) -> bool {
-        let triggers = self.triggers.get(&number);
-        triggers
-            .is_some_and(|all| all.contains(&Trigger::Operator) || all.contains(&Trigger::Forced))
+        self.orders.contains(&number)
+    }
+
+    /// Returns whether the last number of all is an order that nobody has taken back.
+    pub(super) fn has_standing_order(&self) -> bool {
+        let last = self.triggers.keys().next_back();
+        last.is_some_and(|number| self.is_order(*number) && !self.wanted_again.contains(number))
+    }
+
+    /// Returns whether anybody but `host` has read battery in this outage, and lives.
+    pub(super) fn is_dark_known(&self, world: &World, host: usize, after: u64) -> bool {
+        let Some(failed_at) = self.failed_at else { return false };
+        let has_read = |it: usize| self.reads(it).1 > failed_at + after;
+        world.hosts().any(|it| it != host && world.agent(it).is_some() && has_read(it))
     }
 
     /// Returns whether only hosts that saw nothing have declared a number.
@@ -453,6 +479,8 @@ impl Hash for History {
             started_at,
             latched,
             triggers,
+            orders,
+            witness,
             samples,
             up_at_failure,
             failed_at,
@@ -462,6 +490,7 @@ impl Hash for History {
         (doubled_until, reads, read_before, stopped_for, wanted_again, forced_at, started_at)
             .hash(state);
         (apart_since, was_apart, booted_at, stopped_by_person, latched, triggers).hash(state);
+        (orders, witness).hash(state);
         (samples, up_at_failure, failed_at, longest_dark, healed_at).hash(state);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use curfew_coordinator::{Coordinator, Note, Plan, StopTimes};
+use curfew_coordinator::{Cause, Coordinator, Note, Plan, StopTimes};
 
 use super::{Scene, Verdict, millis};
 use crate::world::Power;
@@ -23,6 +23,8 @@ pub(super) struct Memory {
     reported: BTreeSet<usize>,
     /// Hosts that are off by a person's will, until they boot.
     by_will: BTreeSet<usize>,
+    /// Hosts of which nobody can know that they are off, until they boot.
+    unknown: BTreeSet<usize>,
     is_judged: bool,
 }
 
@@ -33,7 +35,14 @@ pub(super) struct Memory {
 /// The limits are twice `mains-stable` (an owner that is silent is waited for), `charge-wait`, and
 /// the `wake-timeout`s and boots along the chain, and the longest stop that runs yet. By then no
 /// shutdown is open either, but for an order. Who is off by an order or a person's will is not
-/// stranded, and where no agent lives nobody can send packets.
+/// stranded, and where no agent lives nobody can send packets. An order is about all its
+/// participants: who never heard of it and went off before it was taken back is off by it, too.
+///
+/// Nobody can know of a host that it is off where no agent that lives has ever heard of it, where
+/// it went, or was off, while a second agent spoke as it (its debt ends with that one's `up`), or
+/// where its journal was lost behind the call, so that it says `up` while its OS stops. Packets to
+/// a host that cannot be heard are all that there is to send, though it may yet run; that is
+/// reported.
 pub(super) fn nobody_stranded(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
     for happened in scene.news {
         let host = happened.host;
@@ -41,9 +50,22 @@ pub(super) fn nobody_stranded(memory: &mut Memory, scene: &Scene<'_>) -> Verdict
             Fact::Note(Note::PassedBy { host, .. } | Note::Lost { host }) => {
                 memory.reported.extend(scene.world.find(host));
             }
-            // Packets into a cable that is out are all that there is to send: that is reported.
-            Fact::PacketSent { to, is_off, arrives } if *is_off || !arrives => {
+            Fact::Changed(Change::Doubled { .. })
+                if scene.world.machine(host).power == Power::Off =>
+            {
+                memory.unknown.insert(host);
+            }
+            Fact::Note(Note::Declared { cause: Cause::Order, .. }) => {
+                let world = scene.world;
+                let is_off = |host: &usize| world.machine(*host).power == Power::Off;
+                memory.by_will.extend(world.hosts().filter(is_off));
+            }
+            // Packets over a cable that is out, either way, are all that there is to send.
+            Fact::PacketSent { to, is_off, arrives } => {
                 let Some(place) = scene.world.find(to) else { continue };
+                if !is_off && *arrives && scene.world.is_linked(host, place) {
+                    continue;
+                }
                 let span = memory.packets.entry(place).or_insert((happened.at, happened.at));
                 span.1 = happened.at;
             }
@@ -53,13 +75,14 @@ pub(super) fn nobody_stranded(memory: &mut Memory, scene: &Scene<'_>) -> Verdict
             // A host that falls silent before anybody has read battery leaves on mains, as far as
             // anybody can know: by somebody's will.
             Fact::Changed(Change::HostCrashed { .. }) => {
-                let is_known = !scene.world.ups().has_mains && scene.world.line_for() > READS_IN;
-                if !is_known {
+                if !scene.history.is_dark_known(scene.world, host, READS_IN) {
                     memory.by_will.insert(host);
                 }
             }
+            Fact::Off { .. } => memory.on_off(scene, host),
             Fact::Booted => {
                 memory.by_will.remove(&host);
+                memory.unknown.remove(&host);
                 memory.packets.remove(&host);
                 memory.reported.remove(&host);
             }
@@ -72,6 +95,18 @@ pub(super) fn nobody_stranded(memory: &mut Memory, scene: &Scene<'_>) -> Verdict
         return nobody_stranded_at_the_end(memory, scene);
     }
     Ok(())
+}
+
+impl Memory {
+    fn on_off(&mut self, scene: &Scene<'_>, host: usize) {
+        if scene.history.has_standing_order() {
+            self.by_will.insert(host);
+        }
+        let witness = &scene.history.witness;
+        if witness.has_forgotten(scene.world, host) || scene.history.is_doubled(scene.now(), host) {
+            self.unknown.insert(host);
+        }
+    }
 }
 
 /// The same, held against the world as it is now.
@@ -99,6 +134,8 @@ pub(super) fn nobody_stranded_at_the_end(memory: &Memory, scene: &Scene<'_>) -> 
             .is_some_and(|(first, last)| last - first + every + BLUR / 10 >= timeout);
         let has_target = world.cluster().host(&machine.name).is_some_and(|it| it.wake.is_some());
         let is_excused = memory.by_will.contains(&host)
+            || memory.unknown.contains(&host)
+            || !scene.history.witness.is_known(world, host)
             || scene.history.order_of(host).is_some()
             || machine.power == Power::Booting
             || (machine.runs() && machine.stop.is_none())

@@ -6,7 +6,7 @@ use curfew_coordinator::{Coordinator, Debt, Gate, HostName, Note, Phase, ReadyBy
 
 use super::{Scene, Verdict};
 use crate::Fact;
-use crate::world::{Power, World};
+use crate::world::Power;
 
 /// How old the mains of a reading may be: the driver's pace, a poll, and until it is stale.
 const POLL: u64 = 6_000;
@@ -22,6 +22,8 @@ pub(super) struct Memory {
     conducts_since: BTreeMap<usize, u64>,
     /// When recovery last went on without a host.
     passed_at: BTreeMap<usize, u64>,
+    /// When each host last latched each number.
+    latched_at: BTreeMap<(usize, u64), u64>,
     /// When a gate of a conductor was last passed by its limit.
     limit_at: BTreeMap<(usize, Gate), u64>,
 }
@@ -30,12 +32,22 @@ pub(super) struct Memory {
 /// limit passed; no packet while truly on battery for longer than a poll.
 ///
 /// To serve is what the file says: a probe or the exports answer, else the agent says `up`.
+/// An agent's word counts where it cannot know better: while a person stops its machine, and after
+/// it lost its journal behind the call. Who lost its journal wakes every host of the file, off by
+/// intent or not: to wake one too many is the smaller harm.
+///
 /// A limit of an earlier recovery counts as long as the host has not served since. A conductor that
 /// cannot read the UPS sends packets on battery after `charge-wait`, and says so.
 pub(super) fn restart_order(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
     let now = scene.now();
     if scene.is_beat {
-        for host in scene.world.hosts().filter(|host| serves(scene.world, *host)) {
+        for host in scene.world.hosts().filter(|host| serves(scene, *host)) {
+            memory.served_at.insert(host, now);
+        }
+    }
+    // An agent may say `up` between two beats, and live no longer.
+    for host in scene.news.iter().filter(|it| is_word(&it.fact)).map(|it| it.host) {
+        if serves(scene, host) {
             memory.served_at.insert(host, now);
         }
     }
@@ -44,6 +56,9 @@ pub(super) fn restart_order(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
         match &happened.fact {
             Fact::Note(Note::Conducting { .. }) => {
                 memory.conducts_since.insert(host, now);
+            }
+            Fact::Note(Note::Declared { number, .. } | Note::Latched { number, .. }) => {
+                memory.latched_at.insert((host, *number), now);
             }
             Fact::Note(Note::PassedBy { host, .. }) => {
                 if let Some(place) = scene.world.find(host) {
@@ -60,12 +75,20 @@ pub(super) fn restart_order(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
     Ok(())
 }
 
-fn serves(world: &World, host: usize) -> bool {
+fn is_word(fact: &Fact) -> bool {
+    matches!(fact, Fact::AgentStarted | Fact::Note(Note::PhaseChanged { phase: Phase::Up }))
+}
+
+fn serves(scene: &Scene<'_>, host: usize) -> bool {
+    let (world, history) = (scene.world, scene.history);
     let by = world.cluster().hosts.get(host).map(|host| &host.ready);
     match by {
         Some(ReadyBy::Agent) => {
             let machine = world.machine(host);
-            machine.stop.is_none() && machine.agent().is_some_and(|it| it.phase() == Phase::Up)
+            let knows_no_better = history.stopped_by_person.contains(&host)
+                || history.witness.has_forgotten(world, host);
+            (machine.stop.is_none() || knows_no_better)
+                && machine.agent().is_some_and(|it| it.phase() == Phase::Up)
         }
         _ => world.serves(host),
     }
@@ -83,13 +106,19 @@ impl Memory {
         }
         let place = world.find(to);
         let order = place.and_then(|place| scene.history.order_of(place));
-        if order.is_some_and(|number| scene.history.boots_latched(by, number).is_some()) {
+        let forgot_at = scene.history.witness.forgot_at(by);
+        let knows = |number| {
+            let latched_at = self.latched_at.get(&(by, number)).copied();
+            scene.history.boots_latched(by, number).is_some()
+                && forgot_at.is_none_or(|at| latched_at > Some(at))
+        };
+        if order.is_some_and(knows) {
             return Err(format!("{name} wakes {to}, which is off by intent"));
         }
         for need in place.map(|place| &world.machine(place).needs).into_iter().flatten() {
             let Some(place) = world.find(need) else { continue };
             let served_at = self.served_at.get(&place).copied();
-            let has_served = serves(world, place) || served_at.is_some_and(|at| at + BLUR >= began);
+            let has_served = serves(scene, place) || served_at.is_some_and(|at| at + BLUR >= began);
             let passed_at = self.passed_at.get(&place).copied();
             let is_passed = passed_at.is_some_and(|at| Some(at) >= served_at);
             let is_own = place == by && by_limit(Gate::Exports);

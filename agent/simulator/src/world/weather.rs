@@ -116,7 +116,9 @@ impl World {
             Change::HostBroken { .. } => self.machine_mut(host).is_broken = true,
             Change::StopTakes { span, .. } => {
                 let machine = self.machine_mut(host);
-                machine.stop_never_ends = span.is_none();
+                // Another span is for later stops: what hangs, hangs.
+                let hangs = machine.stop_never_ends && machine.stop.is_some();
+                machine.stop_never_ends = hangs || span.is_none();
                 machine.truth.stops_in = span.unwrap_or(machine.truth.stops_in);
             }
             Change::StopRefused { refuses, .. } => self.machine_mut(host).refuses_stop = refuses,
