@@ -74,10 +74,10 @@ pub(super) fn nobody_stranded(memory: &mut Memory, scene: &Scene<'_>) -> Verdict
             }
             // A host that falls silent before anybody has read battery leaves on mains, as far as
             // anybody can know: by somebody's will.
-            Fact::Changed(Change::HostCrashed { .. }) => {
-                if !scene.history.is_dark_known(scene.world, host, READS_IN) {
-                    memory.by_will.insert(host);
-                }
+            Fact::Changed(Change::HostCrashed { .. })
+                if !scene.history.is_dark_known(scene.world, host, READS_IN) =>
+            {
+                memory.by_will.insert(host);
             }
             Fact::Off { .. } => memory.on_off(scene, host),
             Fact::Booted => {
