@@ -88,7 +88,7 @@ impl Coordinator {
         }
         let limits = &self.settings().built_in;
         let (least, most) = (self.started_at + limits.fresh, self.started_at + limits.boot_grace);
-        let until = self.latest_start().map_or(most, |latest| latest.clamp(least, most));
+        let until = self.latest_start().map_or(most, |latest| latest.max(least).min(most));
         self.wake_at(until);
         self.now < until
     }
@@ -170,7 +170,8 @@ impl Coordinator {
     /// Returns whether a host is off after it had said that it stops, so that the power may be cut.
     /// One that only fell silent may run behind a loose cable; one that fell silent before it said
     /// `halting`, or whom no look of this host has reached since it stops, may be stopping there
-    /// still, for as long as its stop takes by the plan; and one that was woken since may run again.
+    /// still, for as long as its stop takes by the plan; and one that was woken since may run
+    /// again.
     fn went_off(&self, host: &HostName) -> bool {
         let settings = self.settings();
         let stop = super::stop_time_of(self.shutdown.as_ref(), &self.plan_now, host);
@@ -185,8 +186,8 @@ impl Coordinator {
         })
     }
 
-    /// Returns whether a host is off, and was found so in this shutdown: one that was off before may
-    /// have been woken since, and who cannot look does not know.
+    /// Returns whether a host is off, and was found so in this shutdown: one that was off before
+    /// may have been woken since, and who cannot look does not know.
     fn is_off_still(&self, host: &HostName, peer: &Peer) -> bool {
         let settings = self.settings();
         let is_found = self.released.contains(host)

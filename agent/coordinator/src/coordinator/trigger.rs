@@ -135,8 +135,8 @@ impl Coordinator {
 
     fn warn_of_leftover(&mut self) {
         let text = format!(
-            "FSD is latched in upsd on mains, and this agent did not see it appear: it is not acted \
-             on, but every upsmon that starts now goes down; restart upsd on {}",
+            "FSD is latched in upsd on mains, and this agent did not see it appear: it is not \
+             acted on, but every upsmon that starts now goes down; restart upsd on {}",
             self.cluster.ups.owner
         );
         self.warn(text);

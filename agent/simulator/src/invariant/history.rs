@@ -1,7 +1,6 @@
 //! What has been so far, as far as the invariants need to know of it: kept from facts alone.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::hash::{Hash, Hasher};
 
 use curfew_coordinator::{Cause, Note, Standing, Trigger};
 
@@ -10,6 +9,8 @@ pub(super) use super::trouble::Trouble;
 use super::witness::Witness;
 use crate::world::World;
 use crate::{Change, Fact, Happened};
+
+mod identity;
 
 /// What a number of the UPS may be old: the driver's pace and the second update that confirms it.
 const NUMBER_AGE: u64 = 75_000;
@@ -458,40 +459,6 @@ impl History {
         let needed = millis(agent.status().plan.time_needed);
         let wanted = needed + millis(settings.reserve) + millis(settings.debounce);
         world.true_left() / 10 * 9 > wanted
-    }
-}
-
-impl Hash for History {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self {
-            troubles: _,
-            apart_since,
-            was_apart,
-            disturbed_at: _,
-            booted_at,
-            stopped_by_person,
-            doubled_until,
-            reads,
-            read_before,
-            stopped_for,
-            wanted_again,
-            forced_at,
-            started_at,
-            latched,
-            triggers,
-            orders,
-            witness,
-            samples,
-            up_at_failure,
-            failed_at,
-            longest_dark,
-            healed_at,
-        } = self;
-        (doubled_until, reads, read_before, stopped_for, wanted_again, forced_at, started_at)
-            .hash(state);
-        (apart_since, was_apart, booted_at, stopped_by_person, latched, triggers).hash(state);
-        (orders, witness).hash(state);
-        (samples, up_at_failure, failed_at, longest_dark, healed_at).hash(state);
     }
 }
 

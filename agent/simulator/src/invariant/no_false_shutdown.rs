@@ -15,9 +15,10 @@ const LONG_READ: u64 = 6_000;
 /// ordered, no host stops. While the true time left exceeds twice (time needed + reserve) and at
 /// most one driver update lies, nothing is declared.
 ///
-/// An `FSD` is an order, however late it is seen. `charge-below` and `LB` are floors: a battery that
-/// truly is below them is reason enough, whatever time it leaves. A blind declaration rests on a countdown and no reading: it is judged by
-/// the second sentence where somebody could have seen the mains return.
+/// An `FSD` is an order, however late it is seen. `charge-below` and `LB` are floors: a battery
+/// that truly is below them is reason enough, whatever time it leaves. A blind declaration rests on
+/// a countdown and no reading: it is judged by the second sentence where somebody could have seen
+/// the mains return.
 pub(super) fn no_false_shutdown(scene: &Scene<'_>) -> Verdict {
     for happened in scene.news {
         match &happened.fact {
