@@ -22,6 +22,8 @@ pub enum Grade {
     InOrder,
     /// A host did not wait for others any longer, since its latest start had come.
     LatestStart,
+    /// A host lost its power by itself, and all others are as well as with `LatestStart`.
+    Vanished,
     /// A host did not come back.
     Stranded,
     /// A host lost its power while it had something to lose.
@@ -99,9 +101,11 @@ pub struct Measure {
     pub grade: Grade,
     /// What was left; none without a battery in the story.
     pub margin: Option<Margin>,
-    /// When the shutdown was declared.
+    /// When the first shutdown was declared.
     pub declared_at: Option<u64>,
-    /// The critical path, the last step first.
+    /// How many shutdowns were declared.
+    pub shutdowns: usize,
+    /// The critical path of the first shutdown, the last step first; or all that never ends.
     pub path: Vec<Link>,
     /// Who began by its latest start.
     pub by_latest_start: Vec<HostName>,
@@ -126,9 +130,13 @@ impl Measure {
     /// Returns the step whose shortening would help most.
     pub fn weakest(&self) -> Option<&Link> {
         // What never ends cannot be shortened: it must be mended first.
-        let is_endless = |link: &&Link| matches!(link.step, Step::Hangs | Step::Idles);
-        let endless = self.path.iter().find(is_endless);
-        endless.or_else(|| self.path.iter().max_by_key(|link| link.to - link.from))
+        let longest = || self.path.iter().max_by_key(|link| link.to - link.from);
+        self.endless().next().or_else(longest)
+    }
+
+    /// Returns the steps of the critical path that never end.
+    pub fn endless(&self) -> impl Iterator<Item = &Link> {
+        self.path.iter().filter(|link| matches!(link.step, Step::Hangs | Step::Idles))
     }
 
     /// Returns whether everybody was safe in time and came back.
@@ -141,9 +149,12 @@ impl Measure {
 #[derive(Clone, Copy, Debug, Default)]
 struct Way {
     began: Option<(u64, BeginReason)>,
+    /// Since when it stopped as it lost its power; none if it had booted after that.
+    stops_since: Option<u64>,
+    has_reached_latest_start: bool,
     halted: Option<u64>,
     unmounted: Option<u64>,
-    /// Off by its own stop, or held.
+    /// Off by its own stop, or held; or it had stopped for a cut that did not come, and booted.
     safe: Option<u64>,
     lost: Option<u64>,
     crashed: bool,
@@ -170,16 +181,18 @@ impl<'a> Surveyor<'a> {
 
     fn measure(&self) -> Measure {
         let lost = self.hosts(|way| way.lost.is_some() && !way.crashed);
-        let by_latest_start =
-            self.hosts(|way| matches!(way.began, Some((_, BeginReason::LatestStart))));
+        let by_latest_start = self.hosts(|way| way.has_reached_latest_start);
+        let vanished = self.hosts(|way| way.crashed && way.lost.is_some() && way.began.is_none());
         let stranded = self.stranded();
-        let declared_at = self.first(|fact| matches!(fact, Fact::Note(Note::Declared { .. })));
+        let declared_at = self.declared_at();
         let grade = if self.course.violation.is_some() {
             Grade::Broken
         } else if !lost.is_empty() {
             Grade::LostPower
         } else if !stranded.is_empty() {
             Grade::Stranded
+        } else if !vanished.is_empty() {
+            Grade::Vanished
         } else if !by_latest_start.is_empty() {
             Grade::LatestStart
         } else if declared_at.is_some() {
@@ -191,10 +204,11 @@ impl<'a> Surveyor<'a> {
             grade,
             margin: self.margin(),
             declared_at,
+            shutdowns: self.shutdowns(),
             path: self.path(),
             by_latest_start,
             lost,
-            vanished: self.hosts(|way| way.crashed && way.lost.is_some() && way.began.is_none()),
+            vanished,
             stranded,
             is_order_broken: self.has_pair(|before, has_mounts| {
                 let mounts = before.unmounted.filter(|_| has_mounts);
@@ -223,8 +237,17 @@ impl<'a> Surveyor<'a> {
         lanes.filter(|(host, _)| !is_back(*host)).map(|(_, lane)| lane.name.clone()).collect()
     }
 
-    fn first(&self, is_meant: impl Fn(&Fact) -> bool) -> Option<u64> {
-        self.course.facts.iter().find(|it| is_meant(&it.fact)).map(|it| it.at)
+    fn declared_at(&self) -> Option<u64> {
+        let is_meant = |it: &&Happened| matches!(it.fact, Fact::Note(Note::Declared { .. }));
+        self.course.facts.iter().find(is_meant).map(|it| it.at)
+    }
+
+    fn shutdowns(&self) -> usize {
+        let numbers = self.course.facts.iter().filter_map(|it| {
+            let Fact::Note(Note::Declared { number, .. }) = &it.fact else { return None };
+            Some(*number)
+        });
+        numbers.collect::<BTreeSet<_>>().len()
     }
 
     /// Returns whether a host began before one that needs it was gone, by the meaning of `gone`: it
@@ -263,10 +286,12 @@ impl<'a> Surveyor<'a> {
             let missing: Option<Vec<u64>> = lost.collect();
             return Some(Margin::Missing { millis: missing.and_then(|it| it.into_iter().max()) });
         }
+        // What was left after the first of several was used up by the next one.
+        if self.shutdowns() > 1 {
+            return None;
+        }
         // While one hangs nobody can say that the last one was safe.
-        let hangs = self.ways.iter().zip(&self.course.lanes).any(|(way, lane)| {
-            lane.is_fed && way.began.is_some() && way.safe.is_none() && self.hangs(&lane.name)
-        });
+        let hangs = (0..self.ways.len()).any(|host| self.endless_step(host) == Some(Step::Hangs));
         let safe = self.ways.iter().filter_map(|way| way.safe).max().filter(|_| !hangs);
         let returned = self.course.returned_at;
         let at = safe.into_iter().chain(returned).min()?;
@@ -281,7 +306,7 @@ impl<'a> Surveyor<'a> {
 
     /// Returns how much longer the battery would have had to last for a host.
     fn missing(&self, way: &Way, name: &HostName) -> Option<u64> {
-        let (began, _) = way.began?;
+        let began = way.stops_since?;
         let truth = self.story.hosts.get(name).cloned().unwrap_or_default();
         (!self.hangs(name))
             .then(|| (began + truth.stops_in).saturating_sub(way.lost.unwrap_or(began)))
@@ -293,34 +318,48 @@ impl<'a> Surveyor<'a> {
         self.course.facts.iter().any(|it| it.fact == hang)
     }
 
-    /// Returns the first host that never ends, as a path of one step: no other step matters then.
-    fn endless(&self) -> Option<Vec<Link>> {
-        let declared = self.first(|fact| matches!(fact, Fact::Note(Note::Declared { .. })))?;
-        let ways = || self.ways.iter().zip(&self.course.lanes).enumerate();
-        let mut hanging = ways().filter(|(_, (way, lane))| {
-            lane.is_fed && way.began.is_some() && way.safe.is_none() && self.hangs(&lane.name)
-        });
-        if let Some((host, (way, _))) = hanging.next() {
-            let (began, _) = way.began?;
-            let end = way.lost.unwrap_or(self.course.ended_at);
-            return Some(vec![self.link(host, Step::Hangs, began, end)]);
+    /// Returns why a host never ends: it hangs, or it never began and lost its power.
+    fn endless_step(&self, host: usize) -> Option<Step> {
+        let (way, lane) = (self.ways.get(host)?, self.course.lanes.get(host)?);
+        if !lane.is_fed {
+            return None;
         }
-        let is_idle = |way: &Way| way.began.is_none() && !way.crashed;
-        let mut idle = ways().filter(|(_, (way, lane))| lane.is_fed && is_idle(way));
-        let (host, lost) = idle.find_map(|(host, (way, _))| Some((host, way.lost?)))?;
-        Some(vec![self.link(host, Step::Idles, declared, lost)])
+        if way.began.is_some() {
+            return (way.safe.is_none() && self.hangs(&lane.name)).then_some(Step::Hangs);
+        }
+        (way.lost.is_some() && !way.crashed).then_some(Step::Idles)
+    }
+
+    /// Returns the hosts that never end, the last first: no other step matters then.
+    ///
+    /// A hang counts until its host loses its power, or until the mains are back: from then on
+    /// nobody is in a hurry.
+    fn endless(&self) -> Vec<Link> {
+        let Some(declared) = self.declared_at() else { return Vec::new() };
+        let links = (0..self.ways.len()).filter_map(|host| {
+            let step = self.endless_step(host)?;
+            let way = self.ways.get(host)?;
+            let began = way.began.map_or(declared, |(at, _)| at);
+            let ends = way.lost.into_iter().chain(self.course.returned_at);
+            let end = ends.min().unwrap_or(self.course.ended_at);
+            Some(self.link(host, step, began, end))
+        });
+        let mut links: Vec<Link> = links.collect();
+        links.sort_by_key(|link| std::cmp::Reverse(link.to));
+        links
     }
 
     /// Walks back from the host that was safe last to the one that began first.
     fn path(&self) -> Vec<Link> {
-        if let Some(path) = self.endless() {
-            return path;
+        let endless = self.endless();
+        if !endless.is_empty() {
+            return endless;
         }
         let last = self.ways.iter().enumerate().filter(|(_, way)| way.began.is_some());
         // Who hangs for ever is on the path of those who waited for it.
-        let last = last.max_by_key(|(_, way)| way.lost.or(way.safe).unwrap_or_default());
+        let last = last.max_by_key(|(_, way)| first(way.lost, way.safe).unwrap_or_default());
         let Some((mut host, _)) = last else { return Vec::new() };
-        let end = |way: &Way| way.lost.or(way.safe).unwrap_or(self.course.ended_at);
+        let end = |way: &Way| first(way.lost, way.safe).unwrap_or(self.course.ended_at);
         let mut links = Vec::new();
         let mut gone = self.ways.get(host).map_or(0, end);
         let mut seen = BTreeSet::new();
@@ -345,7 +384,7 @@ impl<'a> Surveyor<'a> {
 
     /// Returns whom a host waited for last, for what, and since when.
     fn waited_for(&self, host: usize, began: u64, why: BeginReason) -> Option<(usize, Step, u64)> {
-        let declared = self.first(|fact| matches!(fact, Fact::Note(Note::Declared { .. })))?;
+        let declared = self.declared_at()?;
         match why {
             BeginReason::NoDependents => None,
             BeginReason::LatestStart => {
@@ -400,11 +439,27 @@ fn learn(way: &mut Way, happened: &Happened) {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only these are steps of the way")]
     match &happened.fact {
         Fact::Changed(Change::HostCrashed { .. }) => way.crashed = true,
-        Fact::Note(Note::Began { why, .. }) => way.began = way.began.or(Some((at, *why))),
+        Fact::Note(Note::Began { why, .. }) => {
+            way.began = way.began.or(Some((at, *why)));
+            if way.lost.is_none() {
+                way.stops_since = way.stops_since.or(Some(at));
+            }
+            way.has_reached_latest_start |= *why == BeginReason::LatestStart;
+        }
+        Fact::Rebooted => {
+            way.safe = way.safe.or_else(|| way.began.map(|_| at));
+            way.stops_since = way.stops_since.filter(|_| way.lost.is_some());
+        }
+        Fact::Booted => way.stops_since = way.stops_since.filter(|_| way.lost.is_some()),
         Fact::Halted => way.halted = way.halted.or(Some(at)),
         Fact::Unmounted => way.unmounted = way.unmounted.or(Some(at)),
         Fact::Held | Fact::Off { is_clean: true } => way.safe = way.safe.or(Some(at)),
         Fact::Off { is_clean: false } => way.lost = way.lost.or(Some(at)),
         _ => {}
     }
+}
+
+/// Returns the earlier of two moments.
+fn first(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }

@@ -1,9 +1,10 @@
 //! What simpler rules would have done in the same outage, with the same stops and the same battery.
 //!
-//! Both are modelled in their own favour: every command arrives, nothing hangs, and nobody is
-//! disturbed by what another one does.
+//! For both every command arrives, nothing hangs, and nobody is disturbed by what another one does.
+//! NUT begins late, since that is its rule; fixed delays are never short of power.
 //!
-//! - [`Rule::AllAtOnce`] is NUT with the defaults of `upsmon`: at `OB LB` the primary sets FSD;
+//! - [`Rule::AllAtOnce`] is NUT with the defaults of `upsmon`: at `OB LB`, which is when the charge
+//!   has fallen to the low mark of the UPS, whatever the shutdown needs, the primary sets FSD;
 //!   each secondary sees it within `POLLFREQALERT`, waits `FINALDELAY`, calls its OS and logs out
 //!   at the *beginning* of its stop; the primary waits for the last to log out, at most `HOSTSYNC`,
 //!   then `FINALDELAY`, and goes too.

@@ -212,6 +212,7 @@ impl Grade {
             Self::NotNeeded => "no shutdown was needed",
             Self::InOrder => "in order, and all back",
             Self::LatestStart => "a host began by its latest start",
+            Self::Vanished => "a host lost its power by itself",
             Self::Stranded => "a host did not come back",
             Self::LostPower => "a host lost its power while it ran",
             Self::Broken => "an invariant was broken",

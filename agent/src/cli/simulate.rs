@@ -3,6 +3,7 @@
 //! Here the options become a question; `show` prints the course of one outage, `survey` what comes
 //! of many.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use curfew_coordinator::{BuiltIn, Cluster, HostName, Line, Status};
-use curfew_simulator::{Question, Story, StoryFileError, Trouble};
+use curfew_simulator::{LEAST_WIDTH, Question, Story, StoryFileError, Trouble};
 
 use super::{BAD_CONFIGURATION, complain, in_runtime, report_findings};
 use crate::cluster_file::value::parse_duration;
@@ -20,13 +21,16 @@ use crate::{app, ask};
 
 mod show;
 mod survey;
+#[cfg(test)]
+mod tests;
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Args, Clone, Debug)]
 pub(super) struct SimulateArgs {
-    /// The cluster file.
-    #[arg(long, env = "CURFEW_CLUSTER", default_value = "/etc/curfew/cluster.toml")]
-    cluster: PathBuf,
+    /// The cluster file; unless it is given, `CURFEW_CLUSTER` or /etc/curfew/cluster.toml.
+    // Clap would let the environment conflict with --example, as if somebody had typed it.
+    #[arg(long, value_name = "FILE")]
+    cluster: Option<PathBuf>,
     /// Take the cluster of docs/examples/home.toml instead.
     #[arg(long, conflicts_with = "cluster")]
     example: bool,
@@ -70,7 +74,7 @@ pub(super) struct SimulateArgs {
     cut_ignored: bool,
 
     /// Play so many outages with stops that vary, and print what came of them.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "COUNT", value_parser = runs)]
     runs: Option<u64>,
     /// Play the one outage of this seed, or begin with it.
     #[arg(long)]
@@ -84,9 +88,9 @@ pub(super) struct SimulateArgs {
     weather: bool,
     /// Play a story file, with the cluster that is in it.
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "example", "runtime", "charge", "return_after", "returns", "stop", "measured", "hangs",
-        "vanishes", "dead_agent", "unplugged", "no_network", "cut_ignored", "runs", "seed", "vary",
-        "weather", "at",
+        "cluster", "example", "runtime", "charge", "return_after", "returns", "stop", "measured",
+        "hangs", "vanishes", "dead_agent", "unplugged", "no_network", "cut_ignored", "runs",
+        "seed", "vary", "weather", "at",
     ])]
     replay: Option<PathBuf>,
     /// Take runtime, charge and measured stops from this agent, as `curfew status` does.
@@ -240,12 +244,24 @@ fn cluster(args: &SimulateArgs) -> anyhow::Result<Cluster> {
         let parsed = ClusterFile::parse_for(Purpose::Simulate, EXAMPLE);
         parsed.file().cloned().context("the example has mistakes")?
     } else {
-        ClusterFile::load_for(Purpose::Simulate, &args.cluster)?.0
+        let path = cluster_path(args, std::env::var_os("CURFEW_CLUSTER"));
+        ClusterFile::load_for(Purpose::Simulate, &path)?.0
     };
     let mut cluster = app::cluster(&file)?;
     // The world of the simulator runs at its own pace, that of a cluster that is no rehearsal.
     cluster.settings.built_in = BuiltIn::default();
     Ok(cluster)
+}
+
+/// Returns the file that somebody named, or else the one of the environment, or the usual one.
+fn cluster_path(args: &SimulateArgs, of_environment: Option<OsString>) -> PathBuf {
+    let of_environment = of_environment.filter(|path| !path.is_empty()).map(PathBuf::from);
+    args.cluster.clone().or(of_environment).unwrap_or_else(|| USUAL_FILE.into())
+}
+
+fn runs(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "write how many outages, at least 1".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -269,7 +285,7 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
 const USAGE: u8 = 2;
 /// The standard deviation of stops, unless somebody says otherwise.
 const VARY_PERCENT: u64 = 10;
-/// In fewer columns no sentence can be read.
-const LEAST_WIDTH: usize = 40;
+/// As `curfew run` takes it.
+const USUAL_FILE: &str = "/etc/curfew/cluster.toml";
 /// The reference cluster.
 const EXAMPLE: &str = include_str!("../../../docs/examples/home.toml");

@@ -12,15 +12,50 @@ impl Measure {
     /// Returns the verdict, the margin and the weakest link, each a sentence of its own.
     pub fn sentences(&self, course: &Course) -> Vec<String> {
         let mut all = vec![self.verdict(course)];
-        if !self.vanished.is_empty() && self.is_good() {
-            all.push(format!("But {} lost power without a word.", names(&self.vanished)));
+        if !self.vanished.is_empty() && self.grade > Grade::Vanished {
+            all.push(format!("And {} lost power without a word.", names(&self.vanished)));
         }
         all.extend(self.margin.map(|margin| margin_sentence(margin, course)));
-        if let (Some(weakest), Some(declared)) = (self.weakest(), self.declared_at) {
-            let end = self.path.first().map_or(declared, |link| link.to);
-            all.push(weakest_sentence(weakest, end.saturating_sub(declared)));
-        }
+        all.extend(self.weakest_sentence());
         all
+    }
+
+    /// Returns the sentence on what to mend or shorten first.
+    fn weakest_sentence(&self) -> Option<String> {
+        if let Some(what) = self.endless_words() {
+            return Some(format!("Weakest link: {what}."));
+        }
+        if self.shutdowns > 1 {
+            let lacks = if self.margin.is_none() { "no margin and no" } else { "no" };
+            return Some(format!(
+                "Here {} shutdowns came one after another, of which {lacks} weakest link is told.",
+                self.shutdowns
+            ));
+        }
+        let (weakest, declared) = (self.weakest()?, self.declared_at?);
+        let end = self.path.first().map_or(declared, |link| link.to);
+        weakest_sentence(weakest, end.saturating_sub(declared))
+    }
+
+    /// Returns who hangs and who never begins; none if nobody does.
+    fn endless_words(&self) -> Option<String> {
+        let of = |step: Step| {
+            let links = self.endless().filter(move |link| link.step == step);
+            links.map(|link| link.host.clone()).collect::<Vec<_>>()
+        };
+        let (hanging, idle) = (of(Step::Hangs), of(Step::Idles));
+        let hanging = match hanging.as_slice() {
+            [] => None,
+            [host] => Some(format!("{host} hangs, its stop never ends")),
+            all => Some(format!("{} hang, their stops never end", names(all))),
+        };
+        let idle = match idle.as_slice() {
+            [] => None,
+            [host] => Some(format!("{host} never began to stop")),
+            all => Some(format!("{} never began to stop", names(all))),
+        };
+        let both: Vec<String> = hanging.into_iter().chain(idle).collect();
+        (!both.is_empty()).then(|| both.join("; "))
     }
 
     fn verdict(&self, course: &Course) -> String {
@@ -28,6 +63,13 @@ impl Measure {
         match self.grade {
             Grade::NotNeeded => {
                 "All is well: the mains were back before a shutdown was needed.".to_owned()
+            }
+            // The order is that of one shutdown, and a later one began with whoever was back.
+            Grade::InOrder if self.shutdowns > 1 => {
+                format!(
+                    "Nobody lost its power and all are back, after {} shutdowns.",
+                    self.shutdowns
+                )
             }
             Grade::InOrder => {
                 let hosts = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
@@ -37,6 +79,11 @@ impl Measure {
                 "Nobody lost its power and all are back, but {} could not wait any longer for \
                  those that need it.",
                 names(&self.by_latest_start)
+            ),
+            Grade::Vanished => format!(
+                "POWER IS LOST under {}, by itself and without a word; nobody else lost it, and \
+                 all are back.",
+                names(&self.vanished)
             ),
             Grade::Stranded => {
                 format!("NOT EVERYBODY IS BACK: somebody must look at {}.", names(&self.stranded))
@@ -76,7 +123,7 @@ fn margin_sentence(margin: Margin, course: &Course) -> String {
     }
 }
 
-fn weakest_sentence(link: &Link, whole: u64) -> String {
+fn weakest_sentence(link: &Link, whole: u64) -> Option<String> {
     let took = in_words(Duration::from_millis(link.to - link.from));
     let share = (link.to - link.from) * 100 / whole.max(1);
     let host = &link.host;
@@ -84,20 +131,10 @@ fn weakest_sentence(link: &Link, whole: u64) -> String {
         Step::Stop => format!("the stop of {host} takes {took}"),
         Step::Proof => format!("it takes {took} until it is proven that {host} is gone"),
         Step::Blocks => format!("others wait {took} for {host}, which does not go"),
-        Step::Hangs => {
-            return format!(
-                "Weakest link: {host} hangs: {took} after it began its stop had not ended."
-            );
-        }
-        Step::Idles => {
-            return format!(
-                "Weakest link: {host} never began to stop, in {took} from the declaration until \
-                 its power was gone."
-            );
-        }
+        Step::Hangs | Step::Idles => return None,
     };
     let of = in_words(Duration::from_millis(whole));
-    format!("Weakest link: {what}, {share} % of the {of} from the declaration to the end.")
+    Some(format!("Weakest link: {what}, {share} % of the {of} from the declaration to the end."))
 }
 
 fn names(hosts: &[HostName]) -> String {

@@ -85,6 +85,50 @@ fn who_waits_for_a_host_that_hangs_begins_by_its_latest_start() {
 }
 
 #[test]
+fn everybody_who_never_ends_is_named_and_no_length_is_told() {
+    let troubles = ["k8s-1", "k8s-2"].map(|host| Trouble::Hangs(host.into())).to_vec();
+    let (course, measure) = measured(&Question { troubles, ..example() });
+    let told = measure.sentences(&course);
+    let weakest = "Weakest link: k8s-1 and k8s-2 hang, their stops never end.";
+    assert!(told.iter().any(|it| it == weakest), "{told:?}");
+
+    let troubles = vec![Trouble::Hangs("k8s-1".into()), Trouble::DeadAgent("k8s-2".into())];
+    let (course, measure) = measured(&Question { troubles, ..example() });
+    let told = measure.sentences(&course);
+    let weakest = "Weakest link: k8s-1 hangs, its stop never ends; k8s-2 never began to stop.";
+    assert!(told.iter().any(|it| it == weakest), "{told:?}");
+}
+
+#[test]
+fn a_hang_counts_until_the_mains_are_back() {
+    let question = Question {
+        runtime: Some(Duration::from_mins(9)),
+        charge_percent: 80,
+        return_after: Some(Duration::from_mins(4)),
+        troubles: vec![Trouble::Hangs("k8s-1".into())],
+        ..example()
+    };
+    let (course, measure) = measured(&question);
+    assert_eq!(measure.grade, Grade::Stranded, "{:?}", measure.sentences(&course));
+    let hang = measure.weakest().unwrap();
+    assert_eq!((hang.step, Some(hang.to)), (Step::Hangs, course.returned_at));
+}
+
+#[test]
+fn a_cut_that_does_not_come_mixes_no_shutdowns() {
+    let troubles = vec![Trouble::CutIgnored];
+    let question = Question { troubles, returns: Some(true), ..example() };
+    let (course, measure) = measured(&question);
+    let told = measure.sentences(&course);
+    assert!(measure.shutdowns > 1, "{told:?}");
+    assert!(measure.is_good() && measure.margin.is_none(), "{told:?}");
+    assert!(!told.iter().any(|it| it.contains("All is well")), "{told:?}");
+    assert!(told.iter().any(|it| it.contains("came one after another")), "{told:?}");
+    let longest = measure.path.iter().map(|link| link.to - link.from).max();
+    assert!(longest.is_some_and(|it| it < 120_000), "{:?}", measure.path);
+}
+
+#[test]
 fn a_host_without_an_agent_loses_its_power_and_is_named() {
     let question = Question { troubles: vec![Trouble::DeadAgent("k8s-2".into())], ..example() };
     let (course, measure) = measured(&question);
@@ -94,10 +138,12 @@ fn a_host_without_an_agent_loses_its_power_and_is_named() {
 }
 
 #[test]
-fn a_host_that_vanishes_by_itself_is_no_loss_of_the_shutdown() {
+fn a_host_that_vanishes_is_said_and_no_loss_of_the_shutdown() {
     let question = Question { troubles: vec![Trouble::Vanishes("k8s-2".into())], ..example() };
     let (course, measure) = measured(&question);
     assert!(measure.lost.is_empty(), "{:?}", measure.sentences(&course));
+    assert_eq!((measure.grade, measure.is_good()), (Grade::Vanished, false));
+    assert!(measure.sentences(&course)[0].starts_with("POWER IS LOST under k8s-2, by itself"));
     let told: Vec<String> = moments(&course).iter().map(crate::Moment::sentence).collect();
     assert!(told.iter().any(|it| it == "k8s-2 loses its power without a word"), "{told:?}");
 }

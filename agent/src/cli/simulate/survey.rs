@@ -37,16 +37,15 @@ pub(super) fn survey(args: &SimulateArgs, question: &Question, runs: u64) -> boo
     } else {
         let weather = if args.weather { " in all weathers" } else { "" };
         say(format_args!("{} outages{weather}\n", survey.runs));
-        say(survey.page(&replay(args)).trim_end());
+        say(survey.page(&replay(words())).trim_end());
         say(show::assumed_lines(&assumed, args.width).join("\n"));
     }
     survey.is_good()
 }
 
-/// Returns the command that plays a run again, but for its seed.
-fn replay(_args: &SimulateArgs) -> String {
-    let words = std::env::args().skip(1);
-    let mut words = words.peekable();
+/// Returns the command that plays a run again, but for its seed, as a shell reads it.
+pub(super) fn replay(words: impl IntoIterator<Item = String>) -> String {
+    let mut words = words.into_iter();
     let mut kept = vec!["curfew".to_owned()];
     while let Some(word) = words.next() {
         let is_dropped = ["--runs", "--seed"].contains(&word.as_str());
@@ -54,10 +53,24 @@ fn replay(_args: &SimulateArgs) -> String {
         if is_dropped {
             words.next();
         } else if !is_joined {
-            kept.push(word);
+            kept.push(quoted(word));
         }
     }
     kept.join(" ")
+}
+
+/// Quotes a word if a shell would read it as anything but itself.
+fn quoted(word: String) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./=:,+%@".contains(it);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word;
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Returns the words of the command line.
+fn words() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned())
 }
 
 fn progress(text: &str) {
