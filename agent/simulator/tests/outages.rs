@@ -15,7 +15,6 @@ const OUTAGES: u64 = 20_000;
 const PLAYS: usize = 2_000;
 
 #[test]
-#[ignore = "the first failures are being looked into: issue 3"]
 #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "it says how long it took")]
 fn no_outage_violates_an_invariant() {
     let first: u64 = from_environment("CURFEW_SEED").unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Nobody is woken before what it needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use curfew_coordinator::{Coordinator, Debt, Gate, HostName, Note, Phase, ReadyBy};
 
@@ -24,6 +24,8 @@ pub(super) struct Memory {
     passed_at: BTreeMap<usize, u64>,
     /// When each host last latched each number.
     latched_at: BTreeMap<(usize, u64), u64>,
+    /// Whom each conductor has woken since it began: recovery has turned to them.
+    woken: BTreeSet<(usize, usize)>,
     /// When a gate of a conductor was last passed by its limit.
     limit_at: BTreeMap<(usize, Gate), u64>,
 }
@@ -35,6 +37,8 @@ pub(super) struct Memory {
 /// An agent's word counts where it cannot know better: while a person stops its machine, and after
 /// it lost its journal behind the call. Who lost its journal wakes every host of the file, off by
 /// intent or not: to wake one too many is the smaller harm.
+///
+/// Who was woken goes on being woken, though a need of it joins the recovery later.
 ///
 /// A limit of an earlier recovery counts as long as the host has not served since. A conductor that
 /// cannot read the UPS sends packets on battery after `charge-wait`, and says so.
@@ -56,6 +60,7 @@ pub(super) fn restart_order(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
         match &happened.fact {
             Fact::Note(Note::Conducting { .. }) => {
                 memory.conducts_since.insert(host, now);
+                memory.woken.retain(|(by, _)| *by != host);
             }
             Fact::Note(Note::Declared { number, .. } | Note::Latched { number, .. }) => {
                 memory.latched_at.insert((host, *number), now);
@@ -68,7 +73,11 @@ pub(super) fn restart_order(memory: &mut Memory, scene: &Scene<'_>) -> Verdict {
             Fact::Note(Note::GatePassed { gate, by_limit: true }) => {
                 memory.limit_at.insert((host, *gate), now);
             }
-            Fact::PacketSent { to, .. } => memory.may_wake(scene, host, to)?,
+            Fact::PacketSent { to, .. } => {
+                memory.may_wake(scene, host, to)?;
+                memory.woken.extend(scene.world.find(to).map(|place| (host, place)));
+            }
+            Fact::Booted => memory.woken.retain(|(_, woken)| *woken != host),
             _ => {}
         }
     }
@@ -114,6 +123,9 @@ impl Memory {
         };
         if order.is_some_and(knows) {
             return Err(format!("{name} wakes {to}, which is off by intent"));
+        }
+        if place.is_some_and(|place| self.woken.contains(&(by, place))) {
+            return Ok(());
         }
         for need in place.map(|place| &world.machine(place).needs).into_iter().flatten() {
             let Some(place) = world.find(need) else { continue };
