@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, RunOptions};
@@ -41,6 +41,7 @@ enum Command {
     /// Check a cluster file, and print the effective configuration.
     Check {
         /// The cluster file.
+        #[arg(env = "CURFEW_CLUSTER", default_value = "/etc/curfew/cluster.toml")]
         file: PathBuf,
         /// Print JSON.
         #[arg(long)]
@@ -87,6 +88,11 @@ struct Run {
     /// End at once when the process with this id does, which must be the parent.
     #[arg(long, hide = true, value_name = "PID")]
     end_with: Option<i32>,
+}
+
+/// Returns the whole command line as clap knows it, for man pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the command line and does what it says.

@@ -17,6 +17,7 @@ mod report;
 const HOME: &str = include_str!("../../../docs/examples/home.toml");
 const REHEARSAL: &str = include_str!("../../../docs/examples/rehearsal.toml");
 const COMMANDS: &str = include_str!("../../../docs/examples/commands.toml");
+const DEBIAN: &str = include_str!("../../../docs/examples/debian.toml");
 
 /// Returns the file as read, also when a rule refuses it.
 fn readable(text: &str) -> ClusterFile {
@@ -34,6 +35,24 @@ fn home_is_refused_only_for_systems_that_are_not_supported_yet() {
     for finding in &found {
         assert!(finding.contains("which this version cannot stop yet"), "{finding}");
     }
+}
+
+/// What the Debian package ships needs no change but of names and addresses.
+#[test]
+fn the_example_of_the_package_is_the_reference_cluster() {
+    let uncommented: String = DEBIAN
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            // The hosts that cannot be stopped yet, and no sentence.
+            Some(key) if key.starts_with("[[") || key.contains(" = ") => format!("{key}\n"),
+            Some(_) => "\n".to_owned(),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    let uncommented = uncommented.replace("returns = true", "");
+    assert_eq!(readable(&uncommented), readable(HOME));
+    let shipped = readable(DEBIAN);
+    assert_eq!(shipped.hosts, readable(HOME).hosts.get(..1).expect("the box comes first"));
 }
 
 #[test]
