@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+#!/bin/bash
 # What is left when the machines are off: the state of the disks, and whether what the workloads
 # were told to be safe is there. Sourced by `run`.
 

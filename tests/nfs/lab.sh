@@ -1,10 +1,11 @@
-# shellcheck shell=bash
+#!/bin/bash
 # The laboratory: machines (User-Mode Linux) on a bridge in a network namespace of its own, the
 # switch of the mains, the power button, and the times of what happened. Sourced by `run`.
 #
 # $LAB is the folder of what `build` made, $STORY that of the story that is played.
 
 GUEST=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/guest
+export GUEST
 NET=10.79.0
 PREFIX=${CURFEW_NFS_PREFIX:-nfs}
 declare -A NUMBER=([k8s-1]=11 [k8s-2]=12 [nfs]=13)
@@ -38,7 +39,9 @@ lan_up() {
 lan_down() {
     local name
     for name in "${!NUMBER[@]}"; do cut_power "$name"; done
-    if [ -e "/run/netns/$PREFIX-lan" ]; then ip netns del "$PREFIX-lan"; fi
+    [ -e "/run/netns/$PREFIX-lan" ] || return 0
+    ip netns pids "$PREFIX-lan" | xargs --no-run-if-empty kill 2>/dev/null || true
+    ip netns del "$PREFIX-lan"
 }
 
 # image NAME FOLDER...: makes the disks of a machine from the tree, the layer with Curfew if
@@ -49,6 +52,7 @@ image() {
     rm -rf "$files"
     mkdir -p "$files/etc/network" "$STORY/mount"
     for folder in "$@"; do cp -dr "$folder/." "$files/"; done
+    enable_units "$files"
     echo "$name" >"$files/etc/hostname"
     printf '%032x\n' "${NUMBER[$name]}" >"$files/etc/machine-id"
     cat >"$files/etc/network/interfaces" <<EOF
@@ -75,6 +79,25 @@ EOF
     umount "$STORY/mount"
 }
 
+# enable_units FILES: starts the laboratory's own units at boot, as their [Install] says.
+enable_units() {
+    local unit wanted
+    for unit in "$1"/etc/systemd/system/lab-*; do
+        wanted=$(sed -n 's/^WantedBy=//p' "$unit")
+        [ -n "$wanted" ] || continue
+        mkdir -p "$1/etc/systemd/system/$wanted.wants"
+        ln -sf "../${unit##*/}" "$1/etc/systemd/system/$wanted.wants/"
+    done
+}
+
+# masked FOLDER UNIT...: makes a folder of files with which these units are not started.
+masked() {
+    local folder=$1 unit
+    shift
+    mkdir -p "$folder/etc/systemd/system"
+    for unit in "$@"; do ln -sf /dev/null "$folder/etc/systemd/system/$unit"; done
+}
+
 # keep_owners FILES TREE...: what is there in a tree already keeps its owner and its mode.
 keep_owners() {
     local files=$1 path tree
@@ -97,7 +120,13 @@ data_disk() {
     mkfs.ext4 -q -F -E root_owner=0:0 "$STORY/data.img"
 }
 
-stamp() { while IFS= read -r line; do printf '%s %s\n' "$EPOCHREALTIME" "$line"; done; }
+# The lines of a console with their times; the network card repeats itself.
+stamp() {
+    while IFS= read -r line; do
+        case $line in *'Incoming GSO frames'*) continue ;; esac
+        printf '%s %s\n' "$EPOCHREALTIME" "$line"
+    done
+}
 
 # start NAME: presses the power button.
 start() {
@@ -142,16 +171,27 @@ ask() {
         "TCP:$(address_of "$1"):7000,connect-timeout=3,retry=40,interval=0.25" <<<"$2"
 }
 
+# asked NAME TEST: whether a test succeeds inside a machine.
+asked() { ask "$1" "$2 && echo yes" 2>/dev/null | grep -q yes; }
+
 # said NAME PATTERN [TIMES]: whether the console of a machine has said it so often.
-said() { (($(grep -acE "$2" "$STORY/$1.console" 2>/dev/null) >= ${3:-1})); }
+said() {
+    local count
+    count=$(grep -acE "$2" "$STORY/$1.console" 2>/dev/null)
+    ((${count:-0} >= ${3:-1}))
+}
 
 # when NAME PATTERN: the time of the first line of a console that matches; nothing if none does.
 when() { grep -aE -m1 "$2" "$STORY/$1.console" 2>/dev/null | cut -d' ' -f1; }
+
+# last_said NAME PATTERN: the time of the last one.
+last_said() { grep -aE "$2" "$STORY/$1.console" 2>/dev/null | tail -1 | cut -d' ' -f1; }
 
 # ups STATUS [RUNTIME [CHARGE]]: what the UPS says from now on.
 ups() {
     local upsd login=(-u lab -p lab)
     upsd=eaton@$(address_of nfs)
+    await 30 in_lan upsc "$upsd" ups.status 2>&1 || return 1
     if [ -n "${3:-}" ]; then in_lan upsrw -s "battery.charge=$3" "${login[@]}" "$upsd"; fi
     if [ -n "${2:-}" ]; then in_lan upsrw -s "battery.runtime=$2" "${login[@]}" "$upsd"; fi
     in_lan upsrw -s "ups.status=$1" "${login[@]}" "$upsd"
@@ -168,6 +208,18 @@ whole() {
         await 120 said "$name" 'lab: wrote 4' || { say "$name: does not write"; return 1; }
     done
     say 'all: up, mounted and writing'
+}
+
+# lights_out: what is still on loses its power, as at the end of the battery.
+lights_out() {
+    local name
+    touch "$STORY/mains" # nobody counts the runtime down any more
+    for name in nfs k8s-1 k8s-2; do
+        if is_running "$name"; then
+            say "$name: power cut"
+            cut_power "$name"
+        fi
+    done
 }
 
 # watch_off: records in the background when each machine goes off.

@@ -1,52 +1,53 @@
-# shellcheck shell=bash
+#!/bin/bash
 # The outage with Curfew on all three machines. Sourced by `run`.
+
+# How the agent's log says that a shutdown was declared.
+DECLARED='shutdown declared'
 
 # make_keys: the certificates of the cluster, once for all stories.
 make_keys() {
-    local keys=$LAB/keys
-    [ -e "$keys/nfs/host.key" ] && return
+    local keys=$LAB/keys curfew=$LAB/layer/usr/bin/curfew
+    [ -e "$keys/k8s-2/host.key" ] && return
     rm -rf "$keys"
-    "$LAB/layer/usr/bin/curfew" pki init "$keys" --cluster home
-    "$LAB/layer/usr/bin/curfew" pki issue --dir "$keys" nfs k8s-1 k8s-2
+    "$curfew" pki init "$keys" --cluster home
+    "$curfew" pki issue --dir "$keys" nfs k8s-1 k8s-2
 } >/dev/null
 
-# equip [FOLDER_OF_CLIENTS]: fresh disks with Curfew; nobody runs upsmon.
+# equip: fresh disks with Curfew for all three machines; nobody runs upsmon. $STORY/extra/NAME may
+# hold more files for a machine.
 equip() {
     local name
     make_keys
-    mkdir -p "$STORY/clients" "$STORY/server/etc/systemd/system"
-    ln -sf /dev/null "$STORY/server/etc/systemd/system/nut-monitor.service"
-    for unit in nfs-server nut-server nut-driver-enumerator nut-monitor; do
-        mkdir -p "$STORY/none/etc/systemd/system"
-        ln -sf /dev/null "$STORY/none/etc/systemd/system/$unit.service"
-    done
-    echo "LINGER=$LINGER" >"$STORY/none/etc/lab-writer"
     for name in "${!NUMBER[@]}"; do
-        mkdir -p "$STORY/$name.keys/etc/curfew/pki"
-        cp "$LAB/keys/$name/"* "$STORY/$name.keys/etc/curfew/pki/"
+        mkdir -p "$STORY/keys/$name/etc/curfew/pki" "$STORY/extra/$name"
+        cp "$LAB/keys/$name/"* "$STORY/keys/$name/etc/curfew/pki/"
     done
-    WITH_CURFEW=yes
-    image nfs "$GUEST/all" "$GUEST/server" "$GUEST/curfew" "$STORY/nfs.keys" "$STORY/server"
+    masked "$STORY/unmonitored" nut-monitor.service
+    export WITH_CURFEW=yes
+    image nfs "$GUEST/all" "$GUEST/server" "$(driver)" "$STORY/unmonitored" \
+        "$GUEST/curfew" "$STORY/keys/nfs" "$STORY/extra/nfs"
     for name in k8s-1 k8s-2; do
-        image "$name" "$GUEST/all" "$GUEST/client" "$GUEST/curfew" "$STORY/$name.keys" \
-            "$STORY/none" "$STORY/clients"
+        image "$name" "$GUEST/all" "$GUEST/client" "$(workload)" "$STORY/unmonitored" \
+            "$GUEST/curfew" "$STORY/keys/$name" "$STORY/extra/$name"
     done
     data_disk
 }
 
-# agent HOST PATH: what an agent says of itself by HTTP.
+# agent NAME PATH: what an agent says of itself by HTTP.
 agent() { in_lan curl --silent --max-time 2 "http://$(address_of "$1"):9100$2"; }
 
-is_ready() { in_lan curl --silent --fail --max-time 2 -o /dev/null "http://$(address_of "$1"):9100/readyz"; }
+is_ready() { agent "$1" /readyz | grep -qE '"status": *"(pass|warn)"|^(ok|ready)'; }
+
+is_held() { [ "$(ask nfs 'cat /run/curfew-hold/state' 2>/dev/null)" = held ]; }
 
 # discharge FROM: on battery, with a runtime that falls by one second in each, told every 5 s as
-# a UPS would, until the upsd that is asked is gone or the mains are back.
+# a UPS does, until `mains`.
 discharge() {
     local from=$1 start=$EPOCHSECONDS left
-    ups 'OB DISCHRG' "$from" 90
     rm -f "$STORY/mains"
+    ups 'OB DISCHRG' "$from" 90
     (
-        while sleep 5 && [ ! -e "$STORY/mains" ]; do # the pace of a UPS
+        while sleep 5 && [ ! -e "$STORY/mains" ]; do # the pace of the UPS
             left=$((from - EPOCHSECONDS + start))
             in_lan upsrw -s "battery.runtime=$((left > 0 ? left : 0))" -u lab -p lab \
                 "eaton@$(address_of nfs)"
@@ -54,14 +55,17 @@ discharge() {
     ) &
 }
 
-mains() { touch "$STORY/mains"; ups OL 600 60; }
+mains() {
+    touch "$STORY/mains"
+    ups OL 600 60
+}
 
-# What the server sees of its clients by Curfew's eyes, a line for each change.
+# watch_eyes: a line in `eyes` whenever what the server's agent sees of its clients changes.
 watch_eyes() {
     local last='' now
     (
         while is_running nfs; do
-            now=$(agent nfs /metrics | grep -E '^curfew_(phase|nfsd?_).*' | grep -v ' 0$' |
+            now=$(agent nfs /metrics | grep -E '^curfew_(phase|nfs)' | grep -v ' 0$' | sort |
                 tr '\n' ' ')
             if [ -n "$now" ] && [ "$now" != "$last" ]; then
                 printf '%s %s\n' "$EPOCHREALTIME" "$now"
@@ -72,80 +76,117 @@ watch_eyes() {
     ) &
 }
 
-is_held() { [ "$(ask nfs 'cat /run/curfew-hold/state' 2>/dev/null)" = held ]; }
-
-# outage RUNTIME_S: from a whole cluster to the hold of the server.
-outage() {
-    all_on
+# start_with: all three machines, until each agent says that it could carry out the plan.
+start_with() {
+    local name
+    start_all || return 1
     for name in nfs k8s-1 k8s-2; do
-        await 60 is_ready "$name" || say "$name: /readyz fails: $(agent "$name" /readyz | head -3)"
+        await 90 is_ready "$name" || say "$name: not ready: $(agent "$name" /readyz | head -c 300)"
     done
+    for name in nfs k8s-1 k8s-2; do agent "$name" /health >"$STORY/health.$name"; done
     watch_eyes
     watch_off "$PATIENCE"
+}
+
+# to_hold RUNTIME_S: from mains to the hold of the server; the times are counted from the
+# declaration on.
+to_hold() {
     discharge "$1"
     await 600 said nfs "$DECLARED" || { say 'nothing was declared'; return 1; }
-    DECLARED_AT=$(when nfs "$DECLARED")
-    await "$PATIENCE" is_held || say 'the hold was not entered'
+    say 'nfs: has declared'
+    await "$PATIENCE" is_held || say 'nfs: not in the hold'
     say 'nfs: held'
+    stop_times "$(when nfs "$DECLARED")"
+    ask nfs 'findmnt -rno TARGET,FSTYPE,OPTIONS -t ext4; cat /run/curfew-hold/report
+        journalctl --no-pager --unit=curfew-hold --output=cat
+        systemctl list-units --plain --no-legend --type=service --state=running
+        ss -lnt; upsc eaton' >"$STORY/inside" 2>&1 || true
+    agent nfs /health >"$STORY/health.held" || true
 }
 
-# How the log says that a shutdown was declared.
-DECLARED='shutdown declared|declared shutdown'
-
-# stops: the times of a stop, from the declaration on.
-stops() {
+# stop_times START
+stop_times() {
     local client
     for client in k8s-1 k8s-2; do
-        figure "$client told to stop" "$(since "$DECLARED_AT" "$(when "$client" 'Stopping.*lab-writer')")"
-        figure "$client unmounted" "$(since "$DECLARED_AT" "$(when "$client" 'Unmounted.*/mnt/media')")"
-        figure "$client off" "$(since "$DECLARED_AT" "$(marked "$client: off")")"
+        figure "$client begins" "$(since "$1" "$(when "$client" 'Stopping.*lab-writer')")"
+        figure "$client unmounted" "$(since "$1" "$(when "$client" 'Unmounted.*/mnt/media')")"
+        figure "$client off" "$(since "$1" "$(marked "$client: off")")"
     done
-    figure 'kernel sees no client' "$(since "$DECLARED_AT" "$(last_of nfs 'lab: clients: nobody')")"
-    figure 'server stops nfsd' "$(since "$DECLARED_AT" "$(when nfs 'Stopped.*NFS server and services')")"
-    figure 'hold entered' "$(since "$DECLARED_AT" "$(marked 'nfs: held')")"
+    figure 'kernel has no client' "$(since "$1" "$(last_said nfs 'lab: clients: nobody')")"
+    figure 'nfsd stopped' "$(since "$1" "$(when nfs 'Stopped.*NFS server and services')")"
+    figure 'hold entered' "$(since "$1" "$(marked 'nfs: held')")"
 }
 
-last_of() { grep -aE "$2" "$STORY/$1.console" | tail -1 | cut -d' ' -f1; }
-
-inside() {
-    ask nfs 'findmnt -rno TARGET,FSTYPE,OPTIONS -t ext4; cat /run/curfew-hold/report
-        systemctl list-units --plain --no-legend --type=service --state=running | cut -d" " -f1
-        ss -lnt | cut -c1-50' >"$STORY/inside" 2>&1 || true
-}
-
-# The battery's end under a held server.
+# The battery's end under a held server, which was written to by itself as well.
 story_hold-then-cut() {
     equip
-    ask_copy=yes
-    outage 330
-    stops
-    inside
+    start_with
+    write_here
+    to_hold 330
     touch "$STORY/mains"
-    cut_power nfs
-    say 'nfs: power cut in the hold'
+    lights_out
     judge
 }
 
-# The whole cycle: outage, hold, mains, reboot, wake, mounted again.
+# The whole cycle: outage, hold, mains, reboot, packets, mounted again.
 story_outage() {
-    local back
     equip
+    start_with
     button &
-    outage 330
-    stops
-    inside
+    to_hold 330
     mains
-    back=$EPOCHREALTIME
-    await 300 said nfs 'lab: ready' 2 || say 'nfs has not booted again'
+    come_back "$EPOCHREALTIME"
+    lights_out
+    judge
+}
+
+# come_back START: from the return of the mains until both clients write again.
+come_back() {
+    local name
+    await 300 said nfs 'lab: ready' 2 || say 'nfs: has not booted again'
+    figure 'nfs rebooted' "$(since "$1" "$(last_said nfs 'Finished.*nfs-server.service')")"
     for name in k8s-1 k8s-2; do
-        await 400 said "$name" 'lab: ready' 2 || say "$name has not booted again"
+        await 400 said "$name" 'lab: ready' 2 || say "$name: has not booted again"
+        figure "$name first packet" "$(since "$1" "$(marked "$name: magic packet")")"
+        figure "$name mounted" "$(since "$1" "$(last_said "$name" 'Mounted.*/mnt/media')")"
     done
-    figure 'nfs rebooted' "$(since "$back" "$(last_of nfs 'lab: ready')")"
-    figure 'grace over' "$(since "$back" "$(last_of nfs 'grace')")"
+    await 30 agent nfs /health >"$STORY/health.after"
+}
+
+# A client loses its power before the shutdown is declared: the kernel goes on listing it.
+story_client-dies() {
+    equip
+    start_with
+    cut_power k8s-2
+    say 'k8s-2: power cut'
+    to_hold 330
+    lights_out
+    judge
+}
+
+# A client that never comes to its end: its workload does not stop, and nothing kills it.
+story_client-hangs() {
+    local unit=etc/systemd/system/lab-writer.service.d
+    mkdir -p "$STORY/extra/k8s-2/$unit"
+    printf '[Service]\nTimeoutStopSec=infinity\nEnvironment=LINGER=7200\nEnvironmentFile=\n' \
+        >"$STORY/extra/k8s-2/$unit/hangs.conf"
+    equip
+    start_with
+    to_hold 330
+    lights_out
+    judge
+}
+
+# Clients of NFSv3, which the kernel does not list.
+story_v3() {
+    local name
     for name in k8s-1 k8s-2; do
-        figure "$name packet" "$(since "$back" "$(marked "$name: magic packet")")"
-        figure "$name mounted" "$(since "$back" "$(last_of "$name" 'Mounted.*/mnt/media')")"
+        mkdir -p "$STORY/extra/$name/etc"
+        sed 's/_netdev/_netdev,vers=3/' "$GUEST/client/etc/fstab" >"$STORY/extra/$name/etc/fstab"
     done
-    for name in k8s-1 k8s-2 nfs; do cut_power "$name"; done
+    equip
+    start_with
+    to_hold 330
+    lights_out
     judge
 }
