@@ -87,13 +87,14 @@ pub fn twin(story: &Story) -> Option<Story> {
 /// Holds the end of a story's [`twin`] against that of the story: no host begins in it earlier, and
 /// no output opens earlier, but by the countdown or a latest start.
 ///
-/// Judged until the mains return: from then on the two are two stories.
+/// Judged until the mains return: from then on the two are two stories. Of a host that had not begun
+/// by then nobody knows when it would have: not before, and that is all that counts.
 pub fn compare(story: &Story, original: &World, twin: &World) -> Result<(), Violation> {
     let Some((_, until)) = first_outage(story) else { return Ok(()) };
     let usual = begins(original, until);
     let countdown: BTreeSet<u64> = blind(twin);
     for (host, begin) in begins(twin, until) {
-        let usual_at = usual.get(&host).map_or(u64::MAX, |usual| usual.at);
+        let usual_at = usual.get(&host).map_or(until, |usual| usual.at);
         let is_by_deadline = begin.why == BeginReason::LatestStart || !countdown.is_empty();
         if begin.at + BLUR < usual_at && !is_by_deadline {
             let name = &twin.machine(host).name;
