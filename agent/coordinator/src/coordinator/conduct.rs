@@ -55,7 +55,7 @@ impl Coordinator {
     pub(super) fn conduct(&mut self) {
         let targets = self.targets();
         if targets.is_empty() || !self.is_conductor() {
-            self.finish_conduct(&targets);
+            self.conduct = None;
             return;
         }
         self.start_conduct();
@@ -152,15 +152,6 @@ impl Coordinator {
             passed: BTreeSet::new(),
             hosts: BTreeMap::new(),
         });
-    }
-
-    fn finish_conduct(&mut self, targets: &BTreeSet<HostName>) {
-        self.conduct = None;
-        let is_returning =
-            self.shutdown.as_ref().is_some_and(|open| open.standing == Standing::Returning);
-        if is_returning && targets.is_empty() && self.is_conductor() {
-            self.end_shutdown();
-        }
     }
 
     fn join(&mut self, targets: BTreeSet<HostName>) {
