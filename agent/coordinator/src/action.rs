@@ -41,6 +41,17 @@ pub enum End {
     Cut,
 }
 
+impl End {
+    /// Returns what a host that begins does, as the rest of a sentence about it.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Off => "stops",
+            Self::Hold => "enters the hold",
+            Self::Cut => "stops, and has the UPS cut",
+        }
+    }
+}
+
 /// A call to one's own OS.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Call {

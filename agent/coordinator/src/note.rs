@@ -196,6 +196,20 @@ pub enum TurnReason {
     ThenWake,
 }
 
+impl TurnReason {
+    /// Returns the reason as a clause for a person.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::MainsStable => "the mains are stable",
+            Self::CalledOff => "it was called off",
+            Self::OwnerBooted => "it went down in it and is back",
+            Self::OwnerSilent => "the owner is silent and the mains are there",
+            Self::Heard => "another host has",
+            Self::ThenWake => "the order said to wake everybody",
+        }
+    }
+}
+
 /// The gates of a recovery.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -208,6 +222,17 @@ pub enum Gate {
     Exports,
 }
 
+impl Gate {
+    /// Returns what opens the gate, as a clause for a person.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Mains => "the mains are stable",
+            Self::Charge => "the battery has charge again",
+            Self::Exports => "its exports answer",
+        }
+    }
+}
+
 /// Why recovery goes on without a host.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -218,4 +243,15 @@ pub enum PassReason {
     NotReady,
     /// It cannot be woken: no MAC address is known.
     NoMac,
+}
+
+impl PassReason {
+    /// Returns the reason as a clause for a person.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::NotOff => "it was not off in time",
+            Self::NotReady => "it got packets and did not come",
+            Self::NoMac => "its MAC address is not known",
+        }
+    }
 }

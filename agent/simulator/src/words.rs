@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use curfew_coordinator::{
-    BeginReason, End, Gate, HostName, Note, PassReason, Phase, ReleaseProof, TurnReason,
-};
+use curfew_coordinator::{BeginReason, Gate, HostName, Note, Phase, ReleaseProof};
 
 use crate::course::Course;
 use crate::fact::Fact;
@@ -137,7 +135,7 @@ impl Telling {
             Note::Began { end, why } => {
                 let last = self.released.iter().find(|(waits, ..)| *waits == host);
                 let last = last.map(|(_, dependent, how)| (dependent, *how));
-                Some(format!("{}: {}", begins(*end), reason(*why, last)))
+                Some(format!("{}: {}", end.in_words(), reason(*why, last)))
             }
             Note::Paused => Some("waits: it reads mains".to_owned()),
             Note::Resumed => Some("goes on: the mains are away again".to_owned()),
@@ -147,15 +145,15 @@ impl Telling {
             Note::Turned { number, why } => self
                 .turned
                 .insert(*number)
-                .then(|| format!("turns shutdown {number}: {}", turned(*why))),
+                .then(|| format!("turns shutdown {number}: {}", why.in_words())),
             Note::GatePassed { gate, by_limit: true } => {
-                Some(format!("waits no longer until {}", gate_word(*gate)))
+                Some(format!("waits no longer until {}", gate.in_words()))
             }
             Note::GatePassed { gate: gate @ (Gate::Mains | Gate::Charge), by_limit: false } => {
-                Some(format!("goes on with the recovery: {}", gate_word(*gate)))
+                Some(format!("goes on with the recovery: {}", gate.in_words()))
             }
             Note::PassedBy { host, why } => {
-                Some(format!("goes on without {host}: {}", passed(*why)))
+                Some(format!("goes on without {host}: {}", why.in_words()))
             }
             Note::Ended { number, missing } => Some(ended(*number, missing)),
             Note::Warned { text } => {
@@ -197,14 +195,6 @@ fn changed(change: &Change) -> Option<String> {
     Some(what.to_owned())
 }
 
-fn begins(end: End) -> &'static str {
-    match end {
-        End::Off => "stops",
-        End::Hold => "enters the hold",
-        End::Cut => "stops, and has the UPS cut",
-    }
-}
-
 fn reason(why: BeginReason, last: Option<(&HostName, ReleaseProof)>) -> String {
     let proof = last.map(|(host, how)| match how {
         ReleaseProof::Halting => {
@@ -218,33 +208,6 @@ fn reason(why: BeginReason, last: Option<(&HostName, ReleaseProof)>) -> String {
         BeginReason::Released => format!("all are gone that need it{}", proof.unwrap_or_default()),
         BeginReason::AllOff => format!("all others are off{}", proof.unwrap_or_default()),
         BeginReason::LatestStart => "ITS LATEST START HAS COME".to_owned(),
-    }
-}
-
-fn turned(why: TurnReason) -> &'static str {
-    match why {
-        TurnReason::MainsStable => "the mains are stable",
-        TurnReason::CalledOff => "it was called off",
-        TurnReason::OwnerBooted => "it went down in it and is back",
-        TurnReason::OwnerSilent => "the owner is silent and the mains are there",
-        TurnReason::Heard => "another host has",
-        TurnReason::ThenWake => "the order said to wake everybody",
-    }
-}
-
-fn gate_word(gate: Gate) -> &'static str {
-    match gate {
-        Gate::Mains => "the mains are stable",
-        Gate::Charge => "the battery has charge again",
-        Gate::Exports => "its exports answer",
-    }
-}
-
-fn passed(why: PassReason) -> &'static str {
-    match why {
-        PassReason::NotOff => "it was not off in time",
-        PassReason::NotReady => "it got packets and did not come",
-        PassReason::NoMac => "its MAC address is not known",
     }
 }
 

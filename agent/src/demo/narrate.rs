@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use curfew_coordinator::{BeginReason, End, Gate, HostName, Note, PassReason, ReleaseProof};
-use curfew_coordinator::{Phase, TurnReason};
+use curfew_coordinator::{BeginReason, Gate, HostName, Note, Phase, ReleaseProof};
 
 use super::timeline::{Fact, What};
 
@@ -51,17 +50,17 @@ fn of_agent(note: &Note) -> Option<String> {
         }
         Note::Paused => "waits: it reads mains".to_owned(),
         Note::Resumed => "goes on: the mains are away again".to_owned(),
-        Note::Began { end, why } => format!("{}: {}", begins(*end), reason(*why)),
+        Note::Began { end, why } => format!("{}: {}", end.in_words(), reason(*why)),
         Note::StopFailed { why, attempt } => format!("its stop failed (try {attempt}): {why}"),
         Note::Released { host, how } => format!("need not wait for {host}: {}", proof(*how)),
         Note::Lost { host } => format!("{host} fell silent without a word"),
         Note::AskedAbout { host } => format!("{host} is not released: look at it"),
-        Note::Turned { number, why } => format!("turns shutdown {number}: {}", turn(*why)),
+        Note::Turned { number, why } => format!("turns shutdown {number}: {}", why.in_words()),
         Note::Conducting { .. } => "conducts: brings everybody back, in order".to_owned(),
         Note::GatePassed { gate, by_limit } => passed(*gate, *by_limit),
         Note::Woken { host } => format!("sends {host} a magic packet"),
         Note::Ready { host } => format!("sees that {host} is ready"),
-        Note::PassedBy { host, why } => format!("goes on without {host}: {}", passing(*why)),
+        Note::PassedBy { host, why } => format!("goes on without {host}: {}", why.in_words()),
         Note::Ended { number, missing } if missing.is_empty() => {
             format!("shutdown {number} has ended: everybody is back")
         }
@@ -78,14 +77,6 @@ fn of_phase(phase: Phase) -> Option<String> {
         Phase::Halting => Some("its services have ended".to_owned()),
         Phase::Holding => Some("HOLDS: nothing is served or written, the machine is on".to_owned()),
         Phase::Up | Phase::Waiting | Phase::Stopping => None,
-    }
-}
-
-fn begins(end: End) -> &'static str {
-    match end {
-        End::Off => "stops",
-        End::Hold => "enters the hold",
-        End::Cut => "stops, and has the UPS cut",
     }
 }
 
@@ -106,32 +97,9 @@ fn proof(how: ReleaseProof) -> &'static str {
     }
 }
 
-fn turn(why: TurnReason) -> &'static str {
-    match why {
-        TurnReason::MainsStable => "the mains are stable",
-        TurnReason::CalledOff => "it was called off",
-        TurnReason::OwnerBooted => "it went down in it and is back",
-        TurnReason::OwnerSilent => "the owner is silent and the mains are there",
-        TurnReason::Heard => "another host has",
-        TurnReason::ThenWake => "the order said to wake everybody",
-    }
-}
-
 fn passed(gate: Gate, by_limit: bool) -> String {
-    let what = match gate {
-        Gate::Mains => "the mains are stable",
-        Gate::Charge => "the battery has charge again",
-        Gate::Exports => "its exports answer",
-    };
+    let what = gate.in_words();
     if by_limit { format!("waits no longer until {what}") } else { what.to_owned() }
-}
-
-fn passing(why: PassReason) -> &'static str {
-    match why {
-        PassReason::NotOff => "it was not off in time",
-        PassReason::NotReady => "it got packets and did not come",
-        PassReason::NoMac => "its MAC address is not known",
-    }
 }
 
 fn names(hosts: &BTreeSet<HostName>) -> String {
