@@ -177,7 +177,7 @@ impl Question {
     }
 
     /// Returns whether the UPS truly comes back after a cut.
-    fn returns(&self) -> bool {
+    pub fn returns(&self) -> bool {
         self.returns.or(self.cluster.ups.returns).unwrap_or(false)
     }
 

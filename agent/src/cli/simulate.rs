@@ -121,6 +121,11 @@ enum UsageError {
     Host { name: HostName, known: String },
     #[error("{option} is of random outages only: add --seed 1 for one or --runs 1000 for many")]
     NotRandom { option: &'static str },
+    #[error(
+        "a UPS that does not return is never told to cut, so --cut-ignored has no effect: add \
+         --returns yes, or leave it out"
+    )]
+    NeverCuts,
 }
 
 /// Simulates and prints.
@@ -221,6 +226,9 @@ fn question(args: &SimulateArgs) -> anyhow::Result<Question> {
             question.cluster.hosts.iter().map(|host| host.name.as_str()).collect();
         let known = known.join(", ");
         return Err(UsageError::Host { name: (*name).clone(), known }.into());
+    }
+    if args.cut_ignored && !question.returns() {
+        return Err(UsageError::NeverCuts.into());
     }
     Ok(question)
 }

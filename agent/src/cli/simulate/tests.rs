@@ -66,6 +66,18 @@ fn options_of_random_outages_and_unknown_hosts_make_no_question() {
 }
 
 #[test]
+fn a_cut_is_ignored_only_by_a_ups_that_is_told_to_cut() {
+    for words in ["--example --cut-ignored", "--example --cut-ignored --returns no --runs 2"] {
+        let failed = answer(&parsed(words)).unwrap_err();
+        assert!(failed.downcast_ref::<UsageError>().is_some(), "{words}: {failed:#}");
+        assert!(failed.to_string().contains("--returns yes"), "{failed:#}");
+        let code = simulate(&parsed(words));
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(USAGE)), "{words}");
+    }
+    assert!(question(&parsed("--example --cut-ignored --returns yes")).is_ok());
+}
+
+#[test]
 fn a_story_that_is_missing_or_bad_is_bad_configuration() {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     for path in ["/nonexistent/story.json", here] {
