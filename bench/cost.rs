@@ -158,7 +158,7 @@ impl World {
         if end == End::Hold {
             if !agent.is_held && passed >= 8 * SECOND {
                 agent.is_held = true;
-                self.tell(host, Event::HoldEntered(Duration::from_millis(passed)));
+                self.tell(host, Event::HoldEntered(Some(Duration::from_millis(passed))));
             }
         } else if passed >= STOP {
             self.agents.remove(host);

@@ -61,8 +61,9 @@ pub struct Call {
     pub cause: Cause,
     /// How the host ends.
     pub end: End,
-    /// A call may have been made before: ask the OS first whether a stop runs, and do not call
-    /// again if one does. About a hold that stands already the answer is `HoldEntered`.
+    /// Ask the OS first whether a stop runs, and do not call again if one does: a run of the agent
+    /// that left no record may have called before. Always true, but for a known mistake. About a
+    /// hold that stands already the answer is `HoldEntered`.
     pub ask_first: bool,
     /// 1 for the first try; the driver may escalate with it.
     pub attempt: u32,

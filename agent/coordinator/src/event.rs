@@ -55,8 +55,8 @@ pub enum Event {
     StopFailed(String),
     /// The operating system is going down: the agent was told to end while a stop runs.
     HaltSeen,
-    /// The hold is entered, after this long.
-    HoldEntered(Duration),
+    /// The hold is entered, after this long; none if it stood already.
+    HoldEntered(Option<Duration>),
     /// Records could not be made durable; the text says why.
     JournalFailed(String),
     /// Records are durable again.

@@ -220,7 +220,7 @@ impl Caller {
                 Stopping::Running => {
                     info!("a stop runs already: it is not called again");
                     let outcome = match call.end {
-                        End::Hold => Event::HoldEntered(Duration::ZERO),
+                        End::Hold => Event::HoldEntered(None),
                         End::Off | End::Cut => Event::StopAccepted,
                     };
                     return self.tell(outcome).await;
@@ -251,7 +251,7 @@ impl Caller {
 
     async fn accepted(&mut self, end: End, took: Duration) {
         match end {
-            End::Hold => self.tell(Event::HoldEntered(took)).await,
+            End::Hold => self.tell(Event::HoldEntered(Some(took))).await,
             End::Off | End::Cut => {
                 self.tell(Event::StopAccepted).await;
                 if self.power.is_dry_run() {

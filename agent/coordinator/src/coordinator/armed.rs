@@ -27,7 +27,7 @@ impl Coordinator {
         };
         let (mut fresh, _) = Self::recover(start, self.now);
         // That belongs to the run of the agent: its journal was lost.
-        fresh.calling.must_ask = self.calling.must_ask;
+        fresh.calling.is_resumed = self.calling.is_resumed;
         self.of_shutdown() == fresh.of_shutdown()
             && self.ended == fresh.ended
             && self.triggers.are_newer_than(self.now)

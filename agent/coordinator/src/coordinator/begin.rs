@@ -21,8 +21,8 @@ pub(super) struct Calling {
     is_under_way: bool,
     /// The last try failed at this moment.
     failed_at: Option<Time>,
-    /// A call may have been made that this agent does not know of.
-    pub(super) must_ask: bool,
+    /// A run of the agent before this one has begun the stop, or may have.
+    pub(super) is_resumed: bool,
     /// When a reboot out of the hold was last asked for.
     rebooted_at: Option<Time>,
     /// The OS took the call long ago and still runs: that was said.
@@ -272,7 +272,7 @@ impl Coordinator {
             is_held: false,
         });
         // What a lost journal may have known of a call stays unknown.
-        self.calling = Calling { must_ask: self.calling.must_ask, ..Calling::default() };
+        self.calling = Calling { is_resumed: self.calling.is_resumed, ..Calling::default() };
         self.notes.push(Note::Began { end, why });
         self.call();
     }
@@ -291,10 +291,7 @@ impl Coordinator {
             end: begun.end,
             // Always: a run before this one may have called while its disk took no records, and
             // that there was one is known to nobody. `start` counts through all boots.
-            ask_first: !self.errs(Mistake::CallsAgain)
-                || self.calling.must_ask
-                || self.calling.attempt > 1
-                || self.journal_failure.is_some(),
+            ask_first: !self.errs(Mistake::CallsAgain),
             attempt: self.calling.attempt,
             cut_after: self.cut_after(begun.end),
         };
@@ -401,7 +398,7 @@ impl Coordinator {
         self.notes.push(Note::StopFailed { why, attempt: self.calling.attempt });
     }
 
-    pub(super) fn on_hold_entered(&mut self, took: Duration) {
+    pub(super) fn on_hold_entered(&mut self, took: Option<Duration>) {
         self.on_stop_accepted();
         let Some(begun) = self.begun.as_mut() else { return };
         if begun.is_held {
@@ -410,8 +407,8 @@ impl Coordinator {
         begun.is_held = true;
         let me = self.me.clone();
         let touches_power = self.cluster.host(&me).is_some_and(|host| host.touches_power);
-        // Nobody measured a hold that was entered while no agent ran.
-        if touches_power && !self.calling.must_ask {
+        // Nobody measured a hold that stood already, or that a run before this one began.
+        if let Some(took) = took.filter(|_| touches_power && !self.calling.is_resumed) {
             self.record_stop_time(me, took);
         }
     }

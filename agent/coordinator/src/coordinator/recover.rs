@@ -108,8 +108,8 @@ impl Coordinator {
         }
         if is_journal_lost {
             self.notes.push(Note::JournalLost);
-            // It may have said «about to call», and the stop may run.
-            self.calling.must_ask = true;
+            // It may have said «about to call».
+            self.calling.is_resumed = true;
             self.owe_all();
         }
         if !is_first {
@@ -138,7 +138,7 @@ impl Coordinator {
         if let Some(begun) = &mut self.begun {
             // The record says «about to call»: only the OS knows whether the call was made, and
             // whether a stop that it took still runs.
-            self.calling.must_ask = !self.mistaken.makes(Mistake::CallsAgain);
+            self.calling.is_resumed = true;
             begun.is_accepted = begun.is_held;
         }
     }

@@ -141,3 +141,18 @@ fn an_agent_restarted_in_a_shutdown_by_order_begins_without_a_reading() {
     world.start_agent(K1);
     world.until("it begins, long before the grace is over", 10, |world| world.began(K1).is_some());
 }
+
+/// "The owner measures its own time to enter the hold": of a hold that stood already, and of which
+/// the journal knows nothing, nobody has measured anything, least of all that it takes no time.
+#[test]
+fn a_hold_that_stands_already_is_not_measured_as_one_of_no_time() {
+    let mut world = World::reference();
+    world.machine_mut(NFS).disk_fails = true;
+    world.outage();
+    world.until("nfs holds", 400, |world| world.phase(NFS) == Some(Phase::Holding));
+    world.restart_agent(NFS);
+    world.until("nfs holds again", 400, |world| world.phase(NFS) == Some(Phase::Holding));
+    let status = world.status(NFS);
+    let stop = &status.plan.stop_times[&NFS.into()];
+    world.check(stop.measured.is_empty(), "nobody measured it");
+}

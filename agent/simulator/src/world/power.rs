@@ -336,13 +336,14 @@ impl World {
         let now = self.now;
         let machine = self.machine_mut(host);
         let took = Duration::from_millis(machine.truth.holds_in);
-        if !std::mem::replace(&mut machine.is_held, true) {
+        let stood = std::mem::replace(&mut machine.is_held, true);
+        if !stood {
             machine.held_at = now;
             machine.has_halted = true;
             self.note(host, Fact::Held);
             self.come_after(host, HOLD_LOOKS, Moment::LeavesHold);
         }
-        self.tell(host, Event::HoldEntered(took));
+        self.tell(host, Event::HoldEntered((!stood).then_some(took)));
     }
 
     /// The timer of the hold, which needs no agent: it reboots a machine that has had the mains for

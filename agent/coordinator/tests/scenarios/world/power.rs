@@ -148,10 +148,10 @@ impl World {
             Change::Refuses => self.tell(host, Event::StopFailed("refused".to_owned())),
             Change::Halts => self.tell(host, Event::HaltSeen),
             Change::Holds => {
-                machine.is_held = true;
+                let stood = std::mem::replace(&mut machine.is_held, true);
                 let took = std::time::Duration::from_millis(machine.holds_in);
                 self.note(host, Fact::Held);
-                self.tell(host, Event::HoldEntered(took));
+                self.tell(host, Event::HoldEntered((!stood).then_some(took)));
             }
         }
     }
