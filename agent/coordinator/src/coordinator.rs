@@ -7,8 +7,8 @@
 //!
 //! The rules, one file each: `trigger` (when to declare), `latch` (whose declarations to follow),
 //! `remaining` (how much time is left), `begin` (when to stop), `turn` (when to come back),
-//! `conduct` (in which order), `owe` (who is still to be woken), `tell` and `view` (what others
-//! get to know).
+//! `conduct` (in which order), `owe` (who is still to be woken), `planned` (what somebody stops
+//! outside of any shutdown), `tell` and `view` (what others get to know).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use crate::plan::Schedule;
 use crate::shutdown::Shutdown;
 use crate::stop_time::StopHistory;
 use crate::{
-    Abilities, Action, Begun, BootId, Cluster, Date, Event, HostName, Note, Owed, Plan, Saved,
-    Session, Settings, Step, Time, Watch,
+    Abilities, Action, Begun, BootId, Cluster, Date, Event, HostName, Note, OsStop, Owed, Plan,
+    Planned, Saved, Session, Settings, Step, Time, Watch,
 };
 
 mod absorb;
@@ -33,6 +33,7 @@ mod begin;
 mod conduct;
 mod latch;
 mod owe;
+mod planned;
 mod recover;
 mod remaining;
 mod tell;
@@ -81,11 +82,15 @@ pub struct Coordinator {
     begun: Option<Begun>,
     calling: Calling,
     is_halting: bool,
+    /// The stop of this machine that the OS says runs, whoever called it.
+    os_stop: Option<OsStop>,
     is_paused: bool,
     released: BTreeSet<HostName>,
     asked_about: BTreeSet<HostName>,
 
     owed: BTreeMap<HostName, Owed>,
+    /// The planned stops of the others, until they are heard without.
+    planned: BTreeMap<HostName, Planned>,
     /// The hosts last heard up, by this run or by the one before.
     up: BTreeMap<HostName, BootId>,
     /// Who of them is missing was judged once since this agent started.
@@ -150,6 +155,7 @@ impl Coordinator {
         let mut news = self.news_since(&self.told);
         for _ in 0..SETTLE_ROUNDS {
             self.conclude();
+            self.follow_plans();
             self.judge_triggers();
             self.consider_turn();
             self.consider_begin();

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Abilities, Date, HostName, Reading, StateMessage};
 
 /// A fact from outside. What is not here cannot happen.
@@ -53,14 +55,52 @@ pub enum Event {
     StopAccepted,
     /// The stop call failed; the text says how.
     StopFailed(String),
-    /// The operating system is going down: the agent was told to end while a stop runs.
+    /// The agent was told to end. Its host is halting if a stop runs, whoever called that.
     HaltSeen,
+    /// The OS said whether a stop of it runs, whoever called that; none if none does, or does any
+    /// more. Told when the agent starts and whenever it changes, by who can see it.
+    OsStopSeen(Option<OsStop>),
     /// The hold is entered, after this long; none if it stood already.
     HoldEntered(Option<Duration>),
     /// Records could not be made durable; the text says why.
     JournalFailed(String),
     /// Records are durable again.
     JournalRecovered,
+}
+
+/// A stop of the OS that somebody called.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OsStop {
+    /// To power off.
+    Off,
+    /// To boot again.
+    Reboot,
+    /// The OS does not tell which.
+    Unknown,
+}
+
+impl OsStop {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Reboot, Self::Unknown];
+
+    /// Returns the word for logs, metrics and the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Reboot => "reboot",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Returns what the host does, as the rest of a sentence about it.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Off => "powers off",
+            Self::Reboot => "reboots",
+            Self::Unknown => "powers off or reboots",
+        }
+    }
 }
 
 /// What answered a look at a host.

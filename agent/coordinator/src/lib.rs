@@ -39,7 +39,7 @@ pub use cluster::{
     BuiltIn, Cluster, Host, OffProof, ReadyBy, Settings, StopTimes, Ups, WakeTarget,
 };
 pub use coordinator::{Coordinator, Start};
-pub use event::{Answer, Command, Event, Link};
+pub use event::{Answer, Command, Event, Link, OsStop};
 pub use gauge::{Gauge, SavedGauge};
 pub use message::{HeardOf, Standing, StateMessage, ToldShutdown};
 #[cfg(feature = "mistakes")]
@@ -51,7 +51,7 @@ pub use phase::Phase;
 pub use plan::{Overhead, Plan, PlannedHost};
 pub use reading::{Abilities, Line, PeerReading, Reading};
 pub use reason::{Cause, Reason, Trigger};
-pub use record::{Begun, Leaving, Saved, SavedShutdown};
+pub use record::{Begun, Leaving, Planned, Saved, SavedShutdown};
 pub use status::{
     HostStatus, PlanStatus, PlannedStop, Presence, ShutdownStatus, Status, UpsStatus,
 };

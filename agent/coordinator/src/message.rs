@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Date, HostName, Owed, PeerReading, Phase, Plan, Reason, Session, StopTime};
+use crate::{Date, HostName, OsStop, Owed, PeerReading, Phase, Plan, Reason, Session, StopTime};
 
 /// The whole state of one host.
 ///
@@ -28,6 +28,8 @@ pub struct StateMessage {
     pub is_drill: bool,
     /// Its phase.
     pub phase: Phase,
+    /// Somebody stops its OS outside of any shutdown that it takes part in.
+    pub planned: Option<OsStop>,
     /// The needs that are not ready yet; empty says that it is ready itself.
     pub waiting_for: BTreeSet<HostName>,
     /// Its own last reading, if it has one that is fresh.
@@ -59,6 +61,8 @@ pub struct HeardOf {
     pub sequence: u64,
     /// Its phase.
     pub phase: Phase,
+    /// Its planned stop.
+    pub planned: Option<OsStop>,
     /// Its mounts.
     pub mounts: Option<BTreeSet<HostName>>,
     /// How long ago.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cause, End, HostName, Phase, Trigger};
+use crate::{Cause, End, HostName, OsStop, Phase, Trigger};
 
 /// One thing that happened on this host or was seen by it.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -102,6 +102,32 @@ pub enum Note {
         /// The dependent.
         host: HostName,
     },
+    /// Somebody stops the OS of this host outside of any shutdown that it takes part in.
+    PlannedStopSeen {
+        /// What it does.
+        stop: OsStop,
+        /// The hosts that hold mounts of this one, or may.
+        live_dependents: BTreeSet<HostName>,
+    },
+    /// The OS of this host is not stopped any more.
+    PlannedStopTakenBack,
+    /// A host said that somebody stops it.
+    PlannedStopHeard {
+        /// The host.
+        host: HostName,
+        /// What it does.
+        stop: OsStop,
+    },
+    /// A host that somebody stopped is there, and stays.
+    PlannedStopOver {
+        /// The host.
+        host: HostName,
+    },
+    /// A host went down to boot again, and has not come for as long as a boot may take.
+    PlannedStopOverdue {
+        /// The host.
+        host: HostName,
+    },
     /// The shutdown turned.
     Turned {
         /// Its number.
@@ -164,6 +190,8 @@ pub enum BeginReason {
     AllOff,
     /// Its latest start has come.
     LatestStart,
+    /// Somebody else stops its OS.
+    StoppedByOther,
 }
 
 /// How a dependent was released.

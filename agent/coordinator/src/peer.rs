@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::record::{Leaving, LeavingRef};
 use crate::{
-    Answer, BootId, HeardOf, HostName, OffProof, Phase, Session, Settings, StateMessage, Time,
+    Answer, BootId, HeardOf, HostName, OffProof, OsStop, Phase, Session, Settings, StateMessage,
+    Time,
 };
 
 /// How many ended boots of a peer are remembered, to tell an old message from a new boot.
@@ -28,6 +29,8 @@ pub(crate) struct Peer {
     known_at: Option<Time>,
     /// Its phase.
     pub(crate) phase: Option<Phase>,
+    /// The planned stop that it said last.
+    pub(crate) planned: Option<OsStop>,
     /// Its last report of mounts.
     pub(crate) mounts: Option<BTreeSet<HostName>>,
     /// Since when it is known to be leaving.
@@ -61,6 +64,7 @@ impl Peer {
             known_at: Some(now),
             session: Some(leaving.session.clone()),
             phase: Some(leaving.phase),
+            planned: leaving.planned,
             mounts: leaving.mounts.clone(),
             leaving_since: Some(leaving.since),
             is_known: true,
@@ -97,7 +101,7 @@ impl Peer {
         self.enter(&message.session, message.sequence);
         self.heard_at = Some(now);
         self.closed_at = None;
-        self.on_phase(now, message.phase);
+        self.on_phase(now, message.phase, message.planned);
         self.mounts.clone_from(&message.mounts);
         self.message = Some(Arc::clone(message));
         self.on_life(now);
@@ -115,7 +119,7 @@ impl Peer {
             return;
         }
         self.enter(&heard.session, heard.sequence);
-        self.on_phase(at, heard.phase);
+        self.on_phase(at, heard.phase, heard.planned);
         self.mounts.clone_from(&heard.mounts);
         self.known_at = self.known_at.max(Some(at));
         self.is_known = true;
@@ -235,9 +239,11 @@ impl Peer {
             return None;
         }
         let began = self.silence_began(settings)?;
-        if self.phase.is_some_and(Phase::has_begun) {
+        if self.is_leaving() {
             self.off_since = Some(now);
-            let took = self.leaving_since.map(|since| began.since(since));
+            // How long a stop by hand is waited for is no measure of one in a shutdown.
+            let since = self.leaving_since.filter(|_| self.planned.is_none());
+            let took = since.map(|since| began.since(since));
             return Some(Conclusion::Off { took });
         }
         if now.since(began) >= stop_time {
@@ -255,26 +261,32 @@ impl Peer {
         }
         let began = self.silence_began(settings)?;
         let least = began + settings.built_in.off_silence;
-        if self.phase.is_some_and(Phase::has_begun) {
+        if self.is_leaving() {
             return Some(least);
         }
         Some(least.max(began + stop_time))
     }
 
-    /// Returns whether the host fell silent without ever having said `stopping`. Of whom nothing
+    /// Returns whether the host said last that its OS goes down.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.phase.is_some_and(Phase::has_begun) || self.planned.is_some()
+    }
+
+    /// Returns whether the host fell silent without ever having said that it stops. Of whom nothing
     /// was ever heard but answers of its network card, nobody knows that it ran.
     pub(crate) fn is_lost(&self, now: Time, settings: &Settings) -> bool {
         self.session.is_some()
             && self.is_known
-            && !self.phase.is_some_and(Phase::has_begun)
+            && !self.is_leaving()
             && self.is_lifeless_for(now, settings.built_in.off_silence, settings)
     }
 
     /// Returns what the journal should hold of the host while it is leaving.
     pub(crate) fn leaving(&self) -> Option<LeavingRef<'_>> {
-        let phase = self.phase.filter(|phase| phase.has_begun())?;
+        let phase = self.phase.filter(|_| self.is_leaving())?;
         let (session, mounts) = (self.session.as_ref()?, self.mounts.as_ref());
-        Some(LeavingRef { session, phase, mounts, since: self.leaving_since? })
+        let (planned, since) = (self.planned, self.leaving_since?);
+        Some(LeavingRef { session, phase, planned, mounts, since })
     }
 
     /// Returns what this host repeats of the other, from what it heard itself.
@@ -284,6 +296,7 @@ impl Peer {
             session: message.session.clone(),
             sequence: message.sequence,
             phase: message.phase,
+            planned: message.planned,
             mounts: message.mounts.clone(),
             age: now.since(self.heard_at?),
         })
@@ -309,6 +322,7 @@ impl Peer {
         if is_other_boot {
             self.leaving_since = None;
             self.phase = None;
+            self.planned = None;
             self.off_since = None;
             self.has_answered = false;
             self.is_woken = false;
@@ -321,14 +335,14 @@ impl Peer {
         }
     }
 
-    fn on_phase(&mut self, at: Time, phase: Phase) {
-        if phase.has_begun() {
+    fn on_phase(&mut self, at: Time, phase: Phase, planned: Option<OsStop>) {
+        (self.phase, self.planned) = (Some(phase), planned);
+        if self.is_leaving() {
             self.leaving_since.get_or_insert(at);
         } else {
             self.leaving_since = None;
             self.has_answered = false;
         }
-        self.phase = Some(phase);
     }
 
     fn on_life(&mut self, now: Time) {

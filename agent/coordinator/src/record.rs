@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::gauge::SavedGauge;
-use crate::{BootId, End, HostName, Owed, Phase, Plan, Reason, Session, Standing, StopTime, Time};
+use crate::{
+    BootId, End, HostName, OsStop, Owed, Phase, Plan, Reason, Session, Standing, StopTime, Time,
+};
 
 /// Everything that survives a restart; replaced as a whole.
 ///
@@ -29,6 +31,10 @@ pub struct Saved {
     /// have gone down without it.
     #[serde(default)]
     pub up: BTreeMap<HostName, BootId>,
+    /// The hosts that somebody stops or has stopped outside of any shutdown, until they are heard
+    /// without: one that was to boot again and never does is not forgotten.
+    #[serde(default)]
+    pub planned: BTreeMap<HostName, Planned>,
     /// The hosts heard leaving in this boot, so that a restarted agent knows what it waited for.
     pub leaving: BTreeMap<HostName, Leaving>,
     /// The numbers of the UPS.
@@ -73,10 +79,27 @@ pub struct Leaving {
     pub session: Session,
     /// The phase last heard.
     pub phase: Phase,
+    /// The planned stop last heard.
+    #[serde(default)]
+    pub planned: Option<OsStop>,
     /// The servers of which it last said that it holds mounts.
     pub mounts: Option<BTreeSet<HostName>>,
     /// When it was first heard leaving.
     pub since: Time,
+}
+
+/// A planned stop of a host: outside of any shutdown, and by somebody's will.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Planned {
+    /// What the host does.
+    pub stop: OsStop,
+    /// The boot that it ends.
+    pub boot: BootId,
+    /// The highest number when it was heard: what is owed by a later one is owed all the same.
+    pub number: u64,
+    /// It was to boot again, and has not come for as long as a boot may take.
+    #[serde(default)]
+    pub is_overdue: bool,
 }
 
 /// The same as it is known at this moment, to be compared without a copy.
@@ -84,21 +107,23 @@ pub struct Leaving {
 pub(crate) struct LeavingRef<'a> {
     pub(crate) session: &'a Session,
     pub(crate) phase: Phase,
+    pub(crate) planned: Option<OsStop>,
     pub(crate) mounts: Option<&'a BTreeSet<HostName>>,
     pub(crate) since: Time,
 }
 
 impl<'a> From<&'a Leaving> for LeavingRef<'a> {
     fn from(leaving: &'a Leaving) -> Self {
-        let Leaving { session, phase, mounts, since } = leaving;
-        Self { session, phase: *phase, mounts: mounts.as_ref(), since: *since }
+        let Leaving { session, phase, planned, mounts, since } = leaving;
+        let (phase, planned, since) = (*phase, *planned, *since);
+        Self { session, phase, planned, mounts: mounts.as_ref(), since }
     }
 }
 
 impl From<LeavingRef<'_>> for Leaving {
     fn from(leaving: LeavingRef<'_>) -> Self {
-        let LeavingRef { session, phase, mounts, since } = leaving;
-        Self { session: session.clone(), phase, mounts: mounts.cloned(), since }
+        let LeavingRef { session, phase, planned, mounts, since } = leaving;
+        Self { session: session.clone(), phase, planned, mounts: mounts.cloned(), since }
     }
 }
 
@@ -115,4 +140,7 @@ pub struct Begun {
     pub is_accepted: bool,
     /// The hold is entered.
     pub is_held: bool,
+    /// Somebody else stops this machine: the OS took that call, and may take it back.
+    #[serde(default)]
+    pub is_by_other: bool,
 }

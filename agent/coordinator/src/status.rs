@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Abilities, BootId, HostName, Line, Owed, Phase, Reason, Standing, StopTime, Trigger};
+use crate::{
+    Abilities, BootId, HostName, Line, OsStop, Owed, Phase, Reason, Standing, StopTime, Trigger,
+};
 
 /// The whole view of one host, at one moment.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -20,6 +22,12 @@ pub struct Status {
     pub is_paused: bool,
     /// It conducts a recovery.
     pub is_conducting: bool,
+    /// Somebody stops the OS of this host outside of any shutdown that it takes part in.
+    pub planned_stop: Option<OsStop>,
+    /// The hosts that need this one, are there and hold mounts of it, or may: a stop of this host
+    /// at this moment hurts them.
+    #[serde(default)]
+    pub live_dependents: BTreeSet<HostName>,
     /// The UPS as this host sees it.
     pub ups: UpsStatus,
     /// The plan as of now: what an outage would take.
@@ -122,6 +130,8 @@ pub struct HostStatus {
     pub phase: Option<Phase>,
     /// Whether it is there.
     pub presence: Presence,
+    /// Somebody stops it, or has stopped it, outside of any shutdown; until it is heard without.
+    pub planned_stop: Option<OsStop>,
     /// Time since it was last heard, by whomever.
     #[serde(rename = "heard_seconds_ago", with = "crate::seconds::option")]
     pub heard: Option<Duration>,

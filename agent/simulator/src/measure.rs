@@ -386,7 +386,7 @@ impl<'a> Surveyor<'a> {
     fn waited_for(&self, host: usize, began: u64, why: BeginReason) -> Option<(usize, Step, u64)> {
         let declared = self.declared_at()?;
         match why {
-            BeginReason::NoDependents => None,
+            BeginReason::NoDependents | BeginReason::StoppedByOther => None,
             BeginReason::LatestStart => {
                 let name = &self.course.lanes.get(host)?.name;
                 let dependents = self.plan.dependents(name);

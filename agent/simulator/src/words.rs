@@ -162,6 +162,13 @@ impl Telling {
             Note::BlindHeard { number, by } => {
                 Some(format!("does not follow {by}, which declared {number} without readings"))
             }
+            Note::PlannedStopSeen { stop, .. } => {
+                Some(format!("{}: somebody wants it", stop.in_words()))
+            }
+            Note::PlannedStopTakenBack => Some("is not stopped any more".to_owned()),
+            Note::PlannedStopOverdue { host } => {
+                Some(format!("misses {host}, which was to boot again"))
+            }
             Note::PhaseChanged { phase: Phase::Up }
             | Note::PhaseChanged { .. }
             | Note::Recovered { .. }
@@ -175,7 +182,9 @@ impl Telling {
             | Note::Conducting { .. }
             | Note::GatePassed { gate: Gate::Exports, .. }
             | Note::Woken { .. }
-            | Note::Ready { .. } => None,
+            | Note::Ready { .. }
+            | Note::PlannedStopHeard { .. }
+            | Note::PlannedStopOver { .. } => None,
         }
     }
 }
@@ -208,6 +217,7 @@ fn reason(why: BeginReason, last: Option<(&HostName, ReleaseProof)>) -> String {
         BeginReason::Released => format!("all are gone that need it{}", proof.unwrap_or_default()),
         BeginReason::AllOff => format!("all others are off{}", proof.unwrap_or_default()),
         BeginReason::LatestStart => "ITS LATEST START HAS COME".to_owned(),
+        BeginReason::StoppedByOther => "somebody stops it".to_owned(),
     }
 }
 

@@ -27,7 +27,22 @@ pub(super) fn log(note: &Note) {
         Note::Declared { number, trigger, evidence, time_left, .. } => {
             warn!(number, %trigger, ?time_left, "shutdown declared: {evidence}");
         }
-        Note::Recovered { .. }
+        Note::PlannedStopSeen { stop, live_dependents } if !live_dependents.is_empty() => {
+            let names: Vec<_> = live_dependents.iter().map(HostName::as_str).collect();
+            let names = names.join(", ");
+            warn!(
+                stop = stop.as_str(),
+                "this host is stopped by hand while {names} use its exports"
+            );
+        }
+        Note::PlannedStopOverdue { host } => {
+            warn!(%host, "the host went down to boot again and has not come: look at its console");
+        }
+        Note::PlannedStopSeen { .. }
+        | Note::PlannedStopTakenBack
+        | Note::PlannedStopHeard { .. }
+        | Note::PlannedStopOver { .. }
+        | Note::Recovered { .. }
         | Note::MainsLost
         | Note::MainsBack
         | Note::Latched { .. }

@@ -67,6 +67,17 @@ fn of_agent(note: &Note) -> Option<String> {
         Note::Ended { number, missing } => {
             format!("shutdown {number} has ended without {}", names(missing))
         }
+        Note::PlannedStopSeen { stop, .. } => {
+            format!("{}: somebody wants it", stop.in_words())
+        }
+        Note::PlannedStopTakenBack => "is not stopped any more".to_owned(),
+        Note::PlannedStopHeard { host, stop } => {
+            format!("hears that {host} {}, as somebody wants", stop.in_words())
+        }
+        Note::PlannedStopOver { host } => format!("sees that {host} is there, and stays"),
+        Note::PlannedStopOverdue { host } => {
+            format!("{host} was to boot again and has not come: look at it")
+        }
         Note::Warned { text } => text.clone(),
     };
     Some(text)
@@ -86,6 +97,7 @@ fn reason(why: BeginReason) -> &'static str {
         BeginReason::Released => "nobody needs it any more",
         BeginReason::AllOff => "everybody else is off",
         BeginReason::LatestStart => "the battery lets it wait no longer",
+        BeginReason::StoppedByOther => "somebody stops it",
     }
 }
 

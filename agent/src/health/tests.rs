@@ -20,6 +20,7 @@ pub(crate) fn snapshot() -> Snapshot {
     let host = |name: &HostName| HostStatus {
         phase: Some(Phase::Up),
         presence: Presence::Connected,
+        planned_stop: None,
         heard: Some(Duration::from_millis(300)),
         waiting_for: BTreeSet::new(),
         is_ready: Some(true),
@@ -35,6 +36,8 @@ pub(crate) fn snapshot() -> Snapshot {
         phase: Phase::Up,
         is_paused: false,
         is_conducting: false,
+        planned_stop: None,
+        live_dependents: BTreeSet::new(),
         ups: UpsStatus {
             name: "eaton".to_owned(),
             line: Line::Mains,
@@ -61,29 +64,31 @@ pub(crate) fn snapshot() -> Snapshot {
         triggers: BTreeSet::new(),
         journal_failure: None,
     };
-    let variables = [
-        ("battery.charge", "100"),
-        ("battery.runtime", "1800"),
-        ("battery.voltage", "27.3"),
-        ("device.mfr", "EATON"),
-        ("device.model", "Eaton 5E 1100i"),
-        ("ups.beeper.status", "enabled"),
-        ("ups.status", "OL CHRG"),
-        ("ups.firmware", "01.10.0005"),
-    ];
     Snapshot {
         status,
         at: Time::from_millis(3_600_000),
         taken: Instant::now(),
         running_for: seconds(3600),
         fresh: seconds(3),
-        ups_variables: variables.map(|(name, value)| (name.into(), value.into())).into(),
+        ups_variables: VARIABLES.map(|(name, value)| (name.into(), value.into())).into(),
         watched: Vec::new(),
         certificates: [("nfs".to_owned(), 2_110_000_000)].into(),
         journal: journal::Report::default(),
         extra: Vec::new(),
     }
 }
+
+/// What `upsd` says of an Eaton 5E.
+const VARIABLES: [(&str, &str); 8] = [
+    ("battery.charge", "100"),
+    ("battery.runtime", "1800"),
+    ("battery.voltage", "27.3"),
+    ("device.mfr", "EATON"),
+    ("device.model", "Eaton 5E 1100i"),
+    ("ups.beeper.status", "enabled"),
+    ("ups.status", "OL CHRG"),
+    ("ups.firmware", "01.10.0005"),
+];
 
 /// Opens a shutdown for `trigger` and `cause`.
 pub(crate) fn declare(snapshot: &mut Snapshot, trigger: Trigger, cause: Cause) {

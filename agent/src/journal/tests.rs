@@ -28,6 +28,7 @@ fn saved(ended: u64) -> Saved {
         begun: None,
         owed: BTreeMap::new(),
         up: BTreeMap::new(),
+        planned: BTreeMap::new(),
         leaving: BTreeMap::new(),
         gauge: SavedGauge::default(),
         is_called_off: false,

@@ -144,6 +144,9 @@ pub struct State {
     /// Its wall clock, in seconds since 1970.
     #[prost(uint64, optional, tag = "17")]
     pub date: ::core::option::Option<u64>,
+    /// Somebody stops its OS outside of any shutdown that it takes part in; absent if nobody does.
+    #[prost(enumeration = "PlannedStop", optional, tag = "18")]
+    pub planned: ::core::option::Option<i32>,
 }
 /// One run of an agent.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -212,6 +215,9 @@ pub struct HeardOf {
     /// How long ago.
     #[prost(uint64, tag = "5")]
     pub age_ms: u64,
+    /// Its planned stop; absent if there is none.
+    #[prost(enumeration = "PlannedStop", optional, tag = "6")]
+    pub planned: ::core::option::Option<i32>,
 }
 /// Measured stops of one host.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -382,6 +388,43 @@ impl Phase {
             "PHASE_STOPPING" => Some(Self::Stopping),
             "PHASE_HALTING" => Some(Self::Halting),
             "PHASE_HOLDING" => Some(Self::Holding),
+            _ => None,
+        }
+    }
+}
+/// What a host does whose OS somebody stops outside of any shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PlannedStop {
+    /// Never sent.
+    Unspecified = 0,
+    /// It powers off.
+    Off = 1,
+    /// It boots again.
+    Reboot = 2,
+    /// Its OS does not tell which.
+    Unknown = 3,
+}
+impl PlannedStop {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PLANNED_STOP_UNSPECIFIED",
+            Self::Off => "PLANNED_STOP_OFF",
+            Self::Reboot => "PLANNED_STOP_REBOOT",
+            Self::Unknown => "PLANNED_STOP_UNKNOWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PLANNED_STOP_UNSPECIFIED" => Some(Self::Unspecified),
+            "PLANNED_STOP_OFF" => Some(Self::Off),
+            "PLANNED_STOP_REBOOT" => Some(Self::Reboot),
+            "PLANNED_STOP_UNKNOWN" => Some(Self::Unknown),
             _ => None,
         }
     }

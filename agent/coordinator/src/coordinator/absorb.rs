@@ -46,7 +46,8 @@ impl Coordinator {
             Event::Commanded(command) => self.on_command(command),
             Event::StopAccepted => self.on_stop_accepted(),
             Event::StopFailed(why) => self.on_stop_failed(why),
-            Event::HaltSeen => self.is_halting = self.has_called(),
+            Event::HaltSeen => self.is_halting = self.has_called() || self.os_stop.is_some(),
+            Event::OsStopSeen(stop) => self.on_os_stop_seen(stop),
             Event::HoldEntered(took) => self.on_hold_entered(took),
             Event::JournalFailed(why) => self.journal_failure = Some(why),
             Event::JournalRecovered => self.journal_failure = None,
@@ -114,7 +115,8 @@ impl Coordinator {
                 peer.on_repeated(self.now, heard);
             }
         }
-        if message.phase == Phase::Up && self.up.get(host) != Some(&message.session.boot) {
+        let is_up = message.phase == Phase::Up && message.planned.is_none();
+        if is_up && self.up.get(host) != Some(&message.session.boot) {
             self.up.insert(host.clone(), message.session.boot.clone());
         }
         self.on_peer_reading(message);

@@ -28,6 +28,8 @@ impl Coordinator {
         let (mut fresh, _) = Self::recover(start, self.now);
         // That belongs to the run of the agent: its journal was lost.
         fresh.calling.is_resumed = self.calling.is_resumed;
+        // And that to its end, if somebody stops the machine outside of any shutdown.
+        fresh.is_halting = self.is_halting && self.planned_stop().is_some();
         self.of_shutdown() == fresh.of_shutdown()
             && self.ended == fresh.ended
             && self.triggers.are_newer_than(self.now)

@@ -29,12 +29,20 @@ pub(super) struct Calling {
     is_overdue_told: bool,
 }
 
+impl Calling {
+    /// Returns that of a stop that begins, or is taken back: what a lost journal may have known of
+    /// a call stays unknown.
+    pub(super) fn anew(&self) -> Self {
+        Self { is_resumed: self.is_resumed, ..Self::default() }
+    }
+}
+
 impl Coordinator {
     /// Returns the phase of this host.
     pub fn phase(&self) -> Phase {
         match (&self.begun, &self.shutdown) {
             (Some(begun), _) if begun.is_held => Phase::Holding,
-            (Some(_), _) if self.is_halting => Phase::Halting,
+            _ if self.is_halting => Phase::Halting,
             (Some(_), _) => Phase::Stopping,
             (None, Some(open)) if open.standing == Standing::Declared => Phase::Waiting,
             (None, _) => Phase::Up,
@@ -46,10 +54,11 @@ impl Coordinator {
             self.carry_on_stopping();
             return;
         }
+        let is_leaving = self.os_stop.is_some();
         let is_declared = self.shutdown.as_ref().is_some_and(|open| {
             open.standing == Standing::Declared || self.errs(Mistake::BeginsAlthoughTurned)
         });
-        let is_paused = is_declared && self.must_pause();
+        let is_paused = is_declared && !is_leaving && self.must_pause();
         if is_paused != self.is_paused {
             self.is_paused = is_paused;
             self.notes.push(if is_paused { Note::Paused } else { Note::Resumed });
@@ -59,6 +68,10 @@ impl Coordinator {
             return;
         }
         self.intend_leavers();
+        if is_leaving {
+            self.begin_by_other();
+            return;
+        }
         if is_paused {
             return;
         }
@@ -131,19 +144,22 @@ impl Coordinator {
     }
 
     /// Returns the dependents that this host waits for: those that take part, and whoever of the
-    /// others is there all the same. Who was off by intent takes no part.
+    /// others is there all the same, or leaves by a planned stop. Who was off by intent takes no
+    /// part.
     fn dependents(&self) -> BTreeSet<HostName> {
         let Some(open) = &self.shutdown else { return BTreeSet::new() };
         let mut dependents = open.plan.dependents(&self.me);
         if self.errs(Mistake::OwnerIgnoresFed) {
             dependents.retain(|host| open.plan.needs_all(host).contains(&self.me));
         }
+        let cuts = self.own_end() == End::Cut;
         dependents.retain(|host| {
+            let is_leaving = self.is_still_leaving(host) || cuts && self.may_be_booting(host);
             let is_there = self
                 .peers
                 .get(host)
                 .is_some_and(|peer| peer.is_connected(self.now, self.settings()));
-            is_there || open.participants.contains(host)
+            is_there || is_leaving || open.participants.contains(host)
         });
         dependents
     }
@@ -170,8 +186,8 @@ impl Coordinator {
     /// Returns whether a host is off after it had said that it stops, so that the power may be cut.
     /// One that only fell silent may run behind a loose cable; one that fell silent before it said
     /// `halting`, or whom no look of this host has reached since it stops, may be stopping there
-    /// still, for as long as its stop takes by the plan; and one that was woken since may run
-    /// again.
+    /// still, for as long as its stop takes by the plan; and one that was woken since, or went down
+    /// to boot again, may run again.
     fn went_off(&self, host: &HostName) -> bool {
         let settings = self.settings();
         let stop = super::stop_time_of(self.shutdown.as_ref(), &self.plan_now, host);
@@ -180,8 +196,9 @@ impl Coordinator {
                 || peer.phase == Some(Phase::Halting) && peer.has_answered
                 || peer.leaving_since.is_some_and(|since| self.now.since(since) >= stop);
             !peer.is_woken
+                && !self.may_be_booting(host)
                 && self.is_off_still(host, peer)
-                && peer.phase.is_some_and(Phase::has_begun)
+                && peer.is_leaving()
                 && is_done
         })
     }
@@ -270,9 +287,9 @@ impl Coordinator {
             end,
             is_accepted: false,
             is_held: false,
+            is_by_other: false,
         });
-        // What a lost journal may have known of a call stays unknown.
-        self.calling = Calling { is_resumed: self.calling.is_resumed, ..Calling::default() };
+        self.calling = self.calling.anew();
         self.notes.push(Note::Began { end, why });
         self.call();
     }
@@ -280,20 +297,22 @@ impl Coordinator {
     /// Calls the OS. The record of it is in the same step and so durable before.
     fn call(&mut self) {
         self.give_up_cutting();
-        let Some(begun) = &self.begun else { return };
+        let Some(begun) = self.begun.as_mut() else { return };
+        begun.is_by_other = false;
+        let (number, end) = (begun.number, begun.end);
         let cause = self.shutdown.as_ref().map_or(Cause::Battery, super::Shutdown::cause);
         self.calling.attempt += 1;
         self.calling.is_under_way = true;
         self.calling.failed_at = None;
         let call = Call {
-            number: begun.number,
+            number,
             cause,
-            end: begun.end,
+            end,
             // Always: a run before this one may have called while its disk took no records, and
             // that there was one is known to nobody. `start` counts through all boots.
             ask_first: !self.errs(Mistake::CallsAgain),
             attempt: self.calling.attempt,
-            cut_after: self.cut_after(begun.end),
+            cut_after: self.cut_after(end),
         };
         self.actions.push(Action::Stop(call));
     }

@@ -102,7 +102,8 @@ impl Coordinator {
     /// first host in file order that is up and has turned the shutdown or booted since.
     fn is_conductor(&mut self) -> bool {
         let standing = self.shutdown.as_ref().map(|open| open.standing);
-        if self.begun.is_some() || standing == Some(Standing::Declared) {
+        let is_leaving = self.begun.is_some() || self.os_stop.is_some();
+        if is_leaving || standing == Some(Standing::Declared) {
             return false;
         }
         if self.is_owner() {
@@ -122,19 +123,8 @@ impl Coordinator {
     }
 
     fn is_first_up(&self) -> bool {
-        let settings = self.settings();
-        for host in &self.cluster.hosts {
-            if host.name == self.me {
-                return true;
-            }
-            let is_up = self.peers.get(&host.name).is_some_and(|peer| {
-                peer.is_connected(self.now, settings) && peer.phase == Some(Phase::Up)
-            });
-            if is_up {
-                return false;
-            }
-        }
-        true
+        let mut before = self.cluster.hosts.iter().take_while(|host| host.name != self.me);
+        !before.any(|host| self.is_heard_up(&host.name))
     }
 
     fn start_conduct(&mut self) {
@@ -179,10 +169,9 @@ impl Coordinator {
     /// Returns whether `host` has come, and its word alone does not say that it serves. A debt ends
     /// with that word.
     fn is_to_be_asked(&self, host: &HostName) -> bool {
-        let is_up = self.peers.get(host).is_some_and(|peer| {
-            peer.is_connected(self.now, self.settings()) && peer.phase == Some(Phase::Up)
-        });
-        is_up && self.ready_by(host) != ReadyBy::Agent && !self.errs(Mistake::WakesAllAtOnce)
+        self.is_heard_up(host)
+            && self.ready_by(host) != ReadyBy::Agent
+            && !self.errs(Mistake::WakesAllAtOnce)
     }
 
     /// What is interrupted by the battery gets its whole time anew. What is interrupted by a gap in
@@ -340,14 +329,14 @@ impl Coordinator {
     /// A host that has begun goes through with it: `up` is heard from it only in another boot.
     pub(super) fn is_ready(&self, host: &HostName) -> bool {
         let Some(peer) = self.peers.get(host) else { return false };
-        let is_leaving = peer.phase.is_some_and(Phase::has_begun) && peer.off_since.is_none();
+        let is_leaving = peer.is_leaving() && peer.off_since.is_none();
         let is_connected = peer.is_connected(self.now, self.settings());
         if is_connected && peer.phase == Some(Phase::Waiting) {
             // It has not heard of the turn, and may begin at this very moment.
             return false;
         }
         match self.ready_by(host) {
-            ReadyBy::Agent => is_connected && peer.phase == Some(Phase::Up),
+            ReadyBy::Agent => self.is_heard_up(host),
             ReadyBy::Probe(_) | ReadyBy::Exports(_) => {
                 let waking = self.conduct.as_ref().and_then(|it| it.hosts.get(host));
                 waking.is_some_and(|waking| waking.has_answered && (!is_leaving || waking.was_off))

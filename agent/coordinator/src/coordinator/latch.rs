@@ -110,7 +110,7 @@ impl Coordinator {
         superseded
     }
 
-    /// Returns all hosts that are not off by intent.
+    /// Returns all hosts that are not off by intent, nor leaving for that or for a reboot.
     fn participants_now(&self) -> BTreeSet<HostName> {
         self.cluster.names().into_iter().filter(|name| self.participates(name)).collect()
     }
@@ -119,7 +119,7 @@ impl Coordinator {
     pub(super) fn participates(&self, host: &HostName) -> bool {
         let is_left_out = self.errs(Mistake::ForgetsSuperseded)
             && self.peers.get(host).is_some_and(|it| !it.is_connected(self.now, self.settings()));
-        !is_left_out && !self.is_intended(host)
+        !is_left_out && !self.is_intended(host) && !self.leaves_by_plan(host)
     }
 
     /// Returns whether `host` is off by intent.
@@ -273,8 +273,13 @@ impl Coordinator {
         self.forget_released();
         self.asked_about.clear();
         self.blind_heard = None;
-        let participants =
-            self.shutdown.as_ref().map(|open| open.participants.clone()).unwrap_or_default();
+        let is_leaving = self.leaves_by_plan(&self.me);
+        let Some(open) = self.shutdown.as_mut() else { return };
+        if !is_leaving {
+            // Whoever declared may not have known that this host is back from a planned stop.
+            open.participants.insert(self.me.clone());
+        }
+        let participants = open.participants.clone();
         self.owe(&participants);
     }
 

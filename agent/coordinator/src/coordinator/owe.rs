@@ -74,18 +74,21 @@ impl Coordinator {
     /// Returns whether an entry has come to its end: the host is heard up in another boot, or up
     /// in the same one with no shutdown open.
     pub(super) fn is_settled(&self, host: &HostName, entry: &Owed) -> bool {
-        let is_up = if *host == self.me {
-            self.phase() == Phase::Up
-        } else {
-            self.peers.get(host).is_some_and(|peer| {
-                peer.is_connected(self.now, self.settings()) && peer.phase == Some(Phase::Up)
-            })
-        };
+        let is_up = if *host == self.me { self.is_up() } else { self.is_heard_up(host) };
         if !is_up {
             return false;
         }
         let is_other_boot = self.boot_of(host) != entry.boot && entry.boot.is_some();
         is_other_boot || self.shutdown.is_none()
+    }
+
+    /// Returns whether `host` is there, in no shutdown and not about to leave.
+    pub(super) fn is_heard_up(&self, host: &HostName) -> bool {
+        self.peers.get(host).is_some_and(|peer| {
+            peer.is_connected(self.now, self.settings())
+                && peer.phase == Some(Phase::Up)
+                && peer.planned.is_none()
+        })
     }
 
     /// A host heard `up` that falls silent on battery may have lost its power: somebody must wake

@@ -7,14 +7,15 @@ use super::Coordinator;
 use crate::mistake::Mistake;
 use crate::record::LeavingRef;
 use crate::{
-    Action, HeardOf, HostName, Line, OffProof, Owed, PeerReading, Phase, Reason, Saved, Standing,
-    StateMessage, Step, ToldShutdown, Watch,
+    Action, HeardOf, HostName, Line, OffProof, OsStop, Owed, PeerReading, Phase, Reason, Saved,
+    Standing, StateMessage, Step, ToldShutdown, Watch,
 };
 
 /// The part of the state whose change is told at once.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Told {
     phase: Option<Phase>,
+    planned: Option<OsStop>,
     number: Option<u64>,
     standing: Option<Standing>,
     reasons: BTreeSet<Reason>,
@@ -40,6 +41,7 @@ impl Coordinator {
             file_hash: self.cluster.hash.clone(),
             is_drill: false,
             phase: self.phase(),
+            planned: self.planned_stop(),
             waiting_for: self.waiting_for(),
             reading: self.told_reading(),
             shutdown: self.told_shutdown(),
@@ -56,12 +58,7 @@ impl Coordinator {
     /// Returns the needs that do not serve yet.
     pub(super) fn waiting_for(&self) -> BTreeSet<HostName> {
         let Some(host) = self.cluster.host(&self.me) else { return BTreeSet::new() };
-        let is_up = |name: &&HostName| {
-            self.peers.get(*name).is_some_and(|peer| {
-                peer.is_connected(self.now, self.settings()) && peer.phase == Some(Phase::Up)
-            })
-        };
-        host.needs.iter().filter(|name| !is_up(name)).cloned().collect()
+        host.needs.iter().filter(|name| !self.is_heard_up(name)).cloned().collect()
     }
 
     fn told_reading(&self) -> Option<PeerReading> {
@@ -106,8 +103,18 @@ impl Coordinator {
     }
 
     fn is_told_by(&self, told: &Told) -> bool {
-        let Told { phase, number, standing, reasons, participants, ended, owed, mounts, line } =
-            told;
+        let Told {
+            phase,
+            planned,
+            number,
+            standing,
+            reasons,
+            participants,
+            ended,
+            owed,
+            mounts,
+            line,
+        } = told;
         let is_open = match &self.shutdown {
             None => number.is_none() && reasons.is_empty() && participants.is_empty(),
             Some(open) => {
@@ -119,6 +126,7 @@ impl Coordinator {
         };
         is_open
             && *phase == Some(self.phase())
+            && *planned == self.planned_stop()
             && *ended == self.ended
             && *owed == self.owed
             && *mounts == self.mounts
@@ -129,6 +137,7 @@ impl Coordinator {
         let open = self.shutdown.as_ref();
         Told {
             phase: Some(self.phase()),
+            planned: self.planned_stop(),
             number: open.map(|open| open.number),
             standing: open.map(|open| open.standing),
             reasons: open.map(|open| open.reasons.clone()).unwrap_or_default(),
@@ -167,6 +176,7 @@ impl Coordinator {
         let is_new = !is_late && self.renew_saved();
         let saved = is_new.then(|| Box::new(self.saved.clone()));
         self.notes.extend(self.phase_notes());
+        self.notes.extend(self.planned_note());
         if let Some(news) = self.news_since(&self.told) {
             self.told = news;
             self.actions.insert(0, Action::Tell);
@@ -184,6 +194,21 @@ impl Coordinator {
         is_change.then_some(crate::Note::PhaseChanged { phase })
     }
 
+    fn planned_note(&self) -> Option<crate::Note> {
+        let stop = self.planned_stop();
+        if stop == self.told.planned {
+            return None;
+        }
+        match stop {
+            Some(stop) => {
+                let live_dependents = self.live_dependents();
+                Some(crate::Note::PlannedStopSeen { stop, live_dependents })
+            }
+            // What has become this host's stop in a shutdown is no planned one any more.
+            None => self.begun.is_none().then_some(crate::Note::PlannedStopTakenBack),
+        }
+    }
+
     /// Brings the durable state up to this moment, and returns whether that changed anything.
     fn renew_saved(&mut self) -> bool {
         let gauge = self.gauge_to_save();
@@ -198,6 +223,7 @@ impl Coordinator {
             begun: self.begun.clone(),
             owed: self.owed.clone(),
             up: self.up.clone(),
+            planned: self.planned.clone(),
             leaving: self.leaving().map(|(name, host)| (name.clone(), host.into())).collect(),
             gauge: gauge.unwrap_or_else(|| self.saved.gauge.clone()),
             is_called_off: self.outage.is_called_off,
@@ -217,6 +243,7 @@ impl Coordinator {
             begun,
             owed,
             up,
+            planned,
             leaving,
             gauge: _,
             is_called_off,
@@ -234,6 +261,7 @@ impl Coordinator {
             && *begun == self.begun
             && *owed == self.owed
             && *up == self.up
+            && *planned == self.planned
             && leaving.iter().map(|(name, host)| (name, host.into())).eq(self.leaving())
             && *is_called_off == self.outage.is_called_off
             && *conducting_since == self.conduct.as_ref().map(|conduct| conduct.since)

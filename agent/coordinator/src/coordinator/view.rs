@@ -20,6 +20,8 @@ impl Coordinator {
             phase: self.phase(),
             is_paused: self.is_paused,
             is_conducting: self.conduct.is_some(),
+            planned_stop: self.planned_stop(),
+            live_dependents: self.live_dependents(),
             ups: self.ups_status(),
             plan: self.plan_status(),
             triggers: self.triggers_standing().collect(),
@@ -27,7 +29,13 @@ impl Coordinator {
             ended: self.ended,
             hosts: self.host_statuses(),
             owed: self.owed.clone(),
-            warnings: self.warnings.iter().cloned().chain(self.doubled()).collect(),
+            warnings: self
+                .warnings
+                .iter()
+                .cloned()
+                .chain(self.doubled())
+                .chain(self.overdue())
+                .collect(),
             journal_failure: self.journal_failure.clone(),
         }
     }
@@ -57,6 +65,11 @@ impl Coordinator {
     /// Returns whether this host waits because it reads mains.
     pub fn is_paused(&self) -> bool {
         self.is_paused
+    }
+
+    /// Returns whether this host is in no shutdown and not about to leave.
+    pub(super) fn is_up(&self) -> bool {
+        self.phase() == Phase::Up && self.os_stop.is_none()
     }
 
     /// Returns a warning for each host as which two agents speak.
@@ -140,9 +153,10 @@ impl Coordinator {
             HostStatus {
                 phase: Some(self.phase()),
                 presence: Presence::Connected,
+                planned_stop: self.planned_stop(),
                 heard: Some(Duration::ZERO),
                 waiting_for: self.waiting_for(),
-                is_ready: Some(self.phase() == Phase::Up && self.exports_answer != Some(false)),
+                is_ready: Some(self.is_up() && self.exports_answer != Some(false)),
                 version: Some(self.version.clone()),
                 has_other_file: false,
                 boot: Some(self.session.boot.clone()),
@@ -169,6 +183,7 @@ impl Coordinator {
         HostStatus {
             phase: peer.phase,
             presence,
+            planned_stop: self.planned.get(name).map(|planned| planned.stop),
             heard: peer.heard_at.map(|at| self.now.since(at)),
             waiting_for: message.map(|it| it.waiting_for.clone()).unwrap_or_default(),
             is_ready: self.conduct.is_some().then(|| self.is_ready(name)),

@@ -139,6 +139,7 @@ impl Machine {
             begun: None,
             owed: BTreeMap::new(),
             up: BTreeMap::new(),
+            planned: BTreeMap::new(),
             leaving: BTreeMap::new(),
             gauge: SavedGauge::default(),
             is_called_off: false,

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use curfew_coordinator::{
-    BootId, Cause, Command, Date, Debt, HeardOf, HostName, Line, Owed, PeerReading, Phase, Plan,
-    PlannedHost, ReadyBy, Reason, Session, Standing, StateMessage, StopTime, ToldShutdown, Trigger,
-    WakeTarget,
+    BootId, Cause, Command, Date, Debt, HeardOf, HostName, Line, OsStop, Owed, PeerReading, Phase,
+    Plan, PlannedHost, ReadyBy, Reason, Session, Standing, StateMessage, StopTime, ToldShutdown,
+    Trigger, WakeTarget,
 };
 use curfew_proto::v1;
 
@@ -25,6 +25,7 @@ pub(in crate::peer) fn decode(state: v1::State) -> Result<StateMessage, DecodeEr
         file_hash: text(state.file_hash, "file_hash")?,
         is_drill: state.is_drill,
         phase: decode_phase(state.phase, "phase")?,
+        planned: state.planned.map(|stop| decode_planned_stop(stop, "planned")).transpose()?,
         waiting_for: decode_names(state.waiting_for, "waiting_for")?,
         reading: state.reading.map(decode_reading).transpose()?,
         shutdown: state.shutdown.map(decode_shutdown).transpose()?,
@@ -81,6 +82,15 @@ fn decode_phase(phase: i32, field: Field) -> Result<Phase, DecodeError> {
     }
 }
 
+fn decode_planned_stop(stop: i32, field: Field) -> Result<OsStop, DecodeError> {
+    match v1::PlannedStop::try_from(stop) {
+        Ok(v1::PlannedStop::Off) => Ok(OsStop::Off),
+        Ok(v1::PlannedStop::Reboot) => Ok(OsStop::Reboot),
+        Ok(v1::PlannedStop::Unknown) => Ok(OsStop::Unknown),
+        Ok(v1::PlannedStop::Unspecified) | Err(_) => Err(Unknown(field)),
+    }
+}
+
 fn decode_reading(reading: v1::Reading) -> Result<PeerReading, DecodeError> {
     let line = match v1::Line::try_from(reading.line) {
         Ok(v1::Line::Mains) => Line::Mains,
@@ -118,6 +128,10 @@ fn decode_heard(heard: v1::HeardOf) -> Result<HeardOf, DecodeError> {
         session: decode_session(heard.session, "heard.session")?,
         sequence: count(heard.sequence, "heard.sequence")?,
         phase: decode_phase(heard.phase, "heard.phase")?,
+        planned: heard
+            .planned
+            .map(|stop| decode_planned_stop(stop, "heard.planned"))
+            .transpose()?,
         mounts: heard.mounts.map(|set| decode_names(set.hosts, "heard.mounts")).transpose()?,
         age: span(heard.age_ms, "heard.age_ms")?,
     })

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use curfew_coordinator::{
-    Cause, Command, Debt, HeardOf, HostName, Line, Owed, PeerReading, Phase, Plan, PlannedHost,
-    ReadyBy, Reason, Session, Standing, StateMessage, StopTime, ToldShutdown, Trigger, WakeTarget,
+    Cause, Command, Debt, HeardOf, HostName, Line, OsStop, Owed, PeerReading, Phase, Plan,
+    PlannedHost, ReadyBy, Reason, Session, Standing, StateMessage, StopTime, ToldShutdown, Trigger,
+    WakeTarget,
 };
 use curfew_proto::{PROTOCOL, v1};
 
@@ -21,6 +22,7 @@ pub(in crate::peer) fn encode(message: &StateMessage) -> v1::State {
         file_hash,
         is_drill,
         phase,
+        planned,
         waiting_for,
         reading,
         shutdown,
@@ -50,6 +52,7 @@ pub(in crate::peer) fn encode(message: &StateMessage) -> v1::State {
         mounts: mounts.as_ref().map(host_set),
         stop_times: by_name(stop_times, |times| encode_stop_times(times)),
         date: date.map(|date| date.0),
+        planned: planned.map(|stop| encode_planned_stop(stop).into()),
     }
 }
 
@@ -85,6 +88,14 @@ fn encode_phase(phase: Phase) -> v1::Phase {
     }
 }
 
+fn encode_planned_stop(stop: OsStop) -> v1::PlannedStop {
+    match stop {
+        OsStop::Off => v1::PlannedStop::Off,
+        OsStop::Reboot => v1::PlannedStop::Reboot,
+        OsStop::Unknown => v1::PlannedStop::Unknown,
+    }
+}
+
 fn encode_reading(reading: &PeerReading) -> v1::Reading {
     let PeerReading { line, is_low, charge, runtime_left, age } = reading;
     let line = match line {
@@ -113,13 +124,14 @@ fn encode_owed(owed: &Owed) -> v1::Owed {
 }
 
 fn encode_heard(heard: &HeardOf) -> v1::HeardOf {
-    let HeardOf { session, sequence, phase, mounts, age } = heard;
+    let HeardOf { session, sequence, phase, planned, mounts, age } = heard;
     v1::HeardOf {
         session: Some(encode_session(session)),
         sequence: *sequence,
         phase: encode_phase(*phase).into(),
         mounts: mounts.as_ref().map(host_set),
         age_ms: millis(*age),
+        planned: planned.map(|stop| encode_planned_stop(stop).into()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use curfew_coordinator::{
-    BootId, Cause, Date, Debt, HeardOf, HostName, Line, Owed, PeerReading, Phase, Plan,
+    BootId, Cause, Date, Debt, HeardOf, HostName, Line, OsStop, Owed, PeerReading, Phase, Plan,
     PlannedHost, ReadyBy, Reason, Session, Standing, StateMessage, StopTime, ToldShutdown, Trigger,
     WakeTarget,
 };
@@ -29,6 +29,7 @@ pub(in crate::peer) fn full(host: &str) -> StateMessage {
         session: session.clone(),
         sequence: 12,
         phase: Phase::Halting,
+        planned: Some(OsStop::Unknown),
         mounts: Some(hosts()),
         age: Duration::from_millis(1500),
     };
@@ -40,6 +41,7 @@ pub(in crate::peer) fn full(host: &str) -> StateMessage {
         file_hash: "abc".to_owned(),
         is_drill: false,
         phase: Phase::Waiting,
+        planned: Some(OsStop::Reboot),
         waiting_for: hosts(),
         reading: Some(PeerReading {
             line: Line::Battery,
@@ -95,6 +97,7 @@ fn plan() -> Plan {
 fn bare() -> StateMessage {
     StateMessage {
         waiting_for: BTreeSet::new(),
+        planned: None,
         reading: None,
         shutdown: None,
         owed: BTreeMap::new(),
@@ -117,6 +120,10 @@ fn a_state_arrives_as_it_was_sent() {
 fn every_word_of_every_enum_arrives() {
     for phase in Phase::ALL {
         let message = StateMessage { phase, ..bare() };
+        assert_eq!(decode(encode(&message)), Ok(message));
+    }
+    for stop in OsStop::ALL {
+        let message = StateMessage { planned: Some(stop), ..bare() };
         assert_eq!(decode(encode(&message)), Ok(message));
     }
     for trigger in Trigger::ALL {
@@ -163,6 +170,7 @@ fn what_cannot_be_is_refused_by_name() {
     assert_eq!(refused(|s| s.session = None), DecodeError::Missing("session"));
     assert_eq!(refused(|s| s.phase = 0), DecodeError::Unknown("phase"));
     assert_eq!(refused(|s| s.phase = 99), DecodeError::Unknown("phase"));
+    assert_eq!(refused(|s| s.planned = Some(0)), DecodeError::Unknown("planned"));
     assert_eq!(refused(|s| s.highest = u64::MAX), DecodeError::Range("highest"));
     assert_eq!(refused(|s| s.version = "x".repeat(2000)), DecodeError::TooLong("version"));
     assert_eq!(
