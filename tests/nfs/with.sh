@@ -36,7 +36,10 @@ equip() {
 # agent NAME PATH: what an agent says of itself by HTTP.
 agent() { in_lan curl --silent --max-time 2 "http://$(address_of "$1"):9100$2"; }
 
-is_ready() { agent "$1" /readyz | grep -qE '"status": *"(pass|warn)"|^(ok|ready)'; }
+is_ready() {
+    in_lan curl --silent --fail --max-time 2 --output /dev/null \
+        "http://$(address_of "$1"):9100/readyz"
+}
 
 is_held() { [ "$(ask nfs 'cat /run/curfew-hold/state' 2>/dev/null)" = held ]; }
 
@@ -122,7 +125,7 @@ story_hold-then-cut() {
     equip
     start_with
     write_here
-    to_hold 330
+    to_hold 300
     touch "$STORY/mains"
     lights_out
     judge
@@ -133,7 +136,7 @@ story_outage() {
     equip
     start_with
     button &
-    to_hold 330
+    to_hold 300
     mains
     come_back "$EPOCHREALTIME"
     lights_out
@@ -159,7 +162,7 @@ story_client-dies() {
     start_with
     cut_power k8s-2
     say 'k8s-2: power cut'
-    to_hold 330
+    to_hold 300
     lights_out
     judge
 }
@@ -172,7 +175,7 @@ story_client-hangs() {
         >"$STORY/extra/k8s-2/$unit/hangs.conf"
     equip
     start_with
-    to_hold 330
+    to_hold 300
     lights_out
     judge
 }
@@ -186,7 +189,7 @@ story_v3() {
     done
     equip
     start_with
-    to_hold 330
+    to_hold 300
     lights_out
     judge
 }
