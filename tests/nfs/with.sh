@@ -41,8 +41,6 @@ is_ready() {
         "http://$(address_of "$1"):9100/readyz"
 }
 
-is_held() { [ "$(ask nfs 'cat /run/curfew-hold/state' 2>/dev/null)" = held ]; }
-
 # discharge FROM: on battery, with a runtime that falls by one second in each, told every 5 s as
 # a UPS does, until `mains`.
 discharge() {
@@ -97,7 +95,7 @@ to_hold() {
     discharge "$1"
     await 600 said nfs "$DECLARED" || { say 'nothing was declared'; return 1; }
     say 'nfs: has declared'
-    await "$PATIENCE" is_held || say 'nfs: not in the hold'
+    await "$PATIENCE" said nfs 'enter-hold.*: held after' || say 'nfs: not in the hold'
     say 'nfs: held'
     stop_times "$(when nfs "$DECLARED")"
     ask nfs 'findmnt -rno TARGET,FSTYPE,OPTIONS -t ext4; cat /run/curfew-hold/report
