@@ -114,8 +114,9 @@ stop_times() {
         figure "$client off" "$(since "$1" "$(marked "$client: off")")"
     done
     figure 'kernel has no client' "$(since "$1" "$(last_said nfs 'lab: clients: nobody')")"
-    figure 'nfsd stopped' "$(since "$1" "$(when nfs 'Stopped.*NFS server and services')")"
-    figure 'hold entered' "$(since "$1" "$(marked 'nfs: held')")"
+    figure 'owner begins' "$(since "$1" "$(when nfs '"event":"began"')")"
+    figure 'nfsd stopped' "$(since "$1" "$(when nfs 'enter-hold.*: stop the services:')")"
+    figure 'hold entered' "$(since "$1" "$(when nfs 'enter-hold.*: held after')")"
 }
 
 # The battery's end under a held server, which was written to by itself as well.
@@ -144,7 +145,7 @@ story_outage() {
 # come_back START: from the return of the mains until both clients write again.
 come_back() {
     local name
-    await 300 said nfs 'lab: ready' 2 || say 'nfs: has not booted again'
+    await 300 said nfs 'Finished.*nfs-server.service' 2 || say 'nfs: has not booted again'
     figure 'nfs rebooted' "$(since "$1" "$(last_said nfs 'Finished.*nfs-server.service')")"
     for name in k8s-1 k8s-2; do
         await 400 said "$name" 'lab: ready' 2 || say "$name: has not booted again"
