@@ -142,7 +142,7 @@ fn the_copyright_names_what_is_linked() {
 
 /// Returns a folder of this test, which ends with it.
 fn folder() -> Directory {
-    Directory::new(&ground::unique_name()).unwrap()
+    Directory::new(&ground::unique_name()).expect("a folder can be made")
 }
 
 fn script() -> Command {
@@ -151,7 +151,7 @@ fn script() -> Command {
 
 /// Returns what a program prints that must succeed.
 fn output(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("start {command:?}: {error}"));
+    let output = command.output().expect("the program is installed: .ci/run names its package");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (said, errors) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{command:?} failed:\n{said}{errors}");
@@ -169,7 +169,7 @@ fn build(binary: &Path, folder: &Path) -> PathBuf {
 /// Writes the manual into `folder` and returns where it is.
 fn manual(folder: &Path) -> PathBuf {
     let manual = folder.join("manual");
-    curfew_manual::write(&manual).unwrap();
+    curfew_manual::write(&manual).expect("the manual can be written");
     manual
 }
 
@@ -177,7 +177,7 @@ fn manual(folder: &Path) -> PathBuf {
 fn made(build: &mut Command) -> PathBuf {
     // As from a commit of that time; a checkout without Git has none.
     let said = output(build.env("SOURCE_DATE_EPOCH", "1760000000"));
-    let package = PathBuf::from(said.lines().last().unwrap());
+    let package = PathBuf::from(said.lines().last().expect("it names the package"));
     assert!(package.is_file(), "{said}");
     package
 }
