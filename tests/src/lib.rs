@@ -25,6 +25,7 @@ pub mod network;
 pub mod nut;
 pub mod process;
 pub mod report;
+pub mod script;
 pub mod simulated;
 pub mod story;
 pub mod timeline;
