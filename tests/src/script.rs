@@ -72,7 +72,7 @@ impl Stage {
     /// [`Self::calls`].
     pub fn program_at(&self, path: &str, body: &str) -> Result<()> {
         let root = self.join("").display().to_string();
-        let note = "note() { echo \"$(cut -d. -f1 proc/uptime) $*\" >> calls; }";
+        let note = "note() { printf '%s %s\\n' \"$(cut -d. -f1 proc/uptime)\" \"$*\" >> calls; }";
         directory::write_program(
             &self.join(path),
             &format!("#!/bin/sh\ncd {root} || exit 1\n{note}\n{body}\n"),
