@@ -76,7 +76,8 @@ fn what_hangs_is_left_behind_and_what_stays_written_is_told() -> Result<()> {
     stage.edit("MOUNT_LIMIT=5", "MOUNT_LIMIT=1")?;
     stage.program(
         "umount",
-        "note umount \"$@\"\ncase $* in *'/srv/media') exec timeout 10 tail -f /dev/null > /dev/null 2>&1 ;; esac",
+        "note umount \"$@\"\ncase $* in *'/srv/media') ;; *) exit ;; esac\n\
+         exec timeout 10 tail -f /dev/null > /dev/null 2>&1",
     )?;
     stage.program("mount", "note mount \"$@\"; false")?;
     stage.play(&[], "")?;
