@@ -15,11 +15,13 @@ mod describe;
 mod eyes;
 mod keeper;
 mod login;
+mod os;
 mod outlet;
 mod peering;
 mod show;
 mod translate;
 mod ups;
+mod vitals;
 mod watched_ups;
 
 use std::collections::BTreeSet;
@@ -35,7 +37,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use self::keeper::{Input, Keeper};
-use self::outlet::Outlets;
+use self::outlet::{Calling, Outlets};
+use self::vitals::Vitals;
 use crate::cluster_file::finding::Severity;
 use crate::cluster_file::{ClusterFile, Host, System};
 use crate::journal::{Journal, Opened};
@@ -43,7 +46,7 @@ use crate::metrics::Counters;
 use crate::power::Power;
 use crate::snapshot::Snapshot;
 use crate::task::Supervisor;
-use crate::{clock, http};
+use crate::{clock, http, notify};
 
 /// What `curfew run` is told.
 #[derive(Clone, Debug)]
@@ -89,6 +92,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     let (journal, opened) = Journal::open(&options.state).await?;
     report_opened(&opened);
     let boot = boot_id(&me, &options.state).await?;
+    let power = translate::power(&file, &me, &boot)?;
     let session = Session { boot: BootId::from(boot), start: opened.start };
     info!(host = %me.name, %session, file = %file.hash, "curfew {}", VERSION);
 
@@ -100,7 +104,6 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
         saved: opened.saved.clone(),
         is_journal_lost: opened.is_lost,
     };
-    let power = translate::power(&me)?;
     let (coordinator, first) = Coordinator::recover(start, boot_time());
     let cancel = CancellationToken::new();
     let mut supervisor = Supervisor::new(cancel.clone());
@@ -111,13 +114,16 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
         counters: Arc::new(Counters::new()),
         journal: journal.reports(),
     };
-    let outlets = agent.spawn_drivers(&mut supervisor, &inputs, showing, power);
-    let keeper = Keeper::new(coordinator, journal, queue, outlets);
+    let (calling, called) = watch::channel(Calling::Not);
+    let os = os::spawn(&agent, &mut supervisor, &inputs, called);
+    let outlets = agent.spawn_drivers(&mut supervisor, &inputs, showing, (power, calling));
+    let vitals = Vitals::new(&notify::Environment::read());
+    let keeper = Keeper::new(coordinator, journal, queue, outlets, vitals);
     supervisor.essential("keeper", |cancel| keeper.run(first, opened.failure, cancel));
 
     let ended = tokio::select! {
         ended = supervisor.ended() => Some(ended),
-        () = ended_by_signal(&inputs) => None,
+        () = ended_by_signal(&inputs, &os) => None,
     };
     let stuck = supervisor.stop(STOP_LIMIT).await;
     if !stuck.is_empty() {
@@ -144,7 +150,7 @@ impl Agent {
         supervisor: &mut Supervisor,
         inputs: &mpsc::Sender<Input>,
         showing: Showing,
-        power: Power,
+        (power, calling): (Power, watch::Sender<Calling>),
     ) -> Outlets {
         let Showing { snapshot, counters, journal } = showing;
         let (snapshots, shown) = watch::channel(Arc::new(snapshot));
@@ -152,8 +158,8 @@ impl Agent {
         let peers = peering::spawn(self, supervisor, inputs, &counters);
         ups::spawn(self, supervisor, inputs, variables);
         let gaze = eyes::spawn(self, supervisor, inputs);
-        let calls = outlet::spawn_power(self, supervisor, inputs, latest.clone(), power);
-        self.spawn_http(supervisor, shown, &counters);
+        let calls = outlet::spawn_power(self, supervisor, inputs, latest.clone(), power, calling);
+        let http_tried = self.spawn_http(supervisor, shown, &counters);
         Outlets {
             file: self.file.clone(),
             me: self.me.clone(),
@@ -172,6 +178,7 @@ impl Agent {
             started_at: Instant::now(),
             fresh: self.fresh(),
             published_at: None,
+            http_tried,
         }
     }
 }
@@ -187,7 +194,9 @@ impl Agent {
         supervisor: &mut Supervisor,
         snapshots: watch::Receiver<Arc<Snapshot>>,
         counters: &Arc<Counters>,
-    ) {
+    ) -> watch::Receiver<bool> {
+        let (tried, has_tried) = watch::channel(false);
+        let tried = Arc::new(tried);
         let address = self.me.network.http_listen();
         let names: BTreeSet<String> = self.file.hosts.iter().map(|it| it.name.clone()).collect();
         let counters = Arc::clone(counters);
@@ -197,11 +206,15 @@ impl Agent {
                 counters: Arc::clone(&counters),
                 names: names.clone(),
             };
+            let tried = Arc::clone(&tried);
             async move {
                 let limits = http::Limits::default();
-                http::Server::bind(address, site, limits).await?.run(cancel).await
+                let bound = http::Server::bind(address, site, limits).await;
+                tried.send_replace(true);
+                bound?.run(cancel).await
             }
         });
+        has_tried
     }
 }
 
@@ -239,7 +252,9 @@ pub(crate) fn host_name(given: Option<&str>) -> anyhow::Result<String> {
 
 async fn boot_id(me: &Host, state: &std::path::Path) -> anyhow::Result<String> {
     let id = match me.system {
-        System::Systemd | System::Talos(_) => clock::BootId::Kernel { proc: me.paths.proc.clone() },
+        System::Systemd(_) | System::Talos(_) => {
+            clock::BootId::Kernel { proc: me.paths.proc.clone() }
+        }
         System::Command(_) | System::DryRun => clock::BootId::Simulated { state: state.to_owned() },
     };
     if me.system.is_machine() {
@@ -276,9 +291,9 @@ fn report_opened(opened: &Opened) {
     }
 }
 
-/// Waits for SIGTERM or SIGINT; has the keeper say `halting` if a stop runs, and waits until it
-/// has told that.
-async fn ended_by_signal(inputs: &mpsc::Sender<Input>) {
+/// Waits for SIGTERM or SIGINT; has the keeper say `halting` if the machine goes down, and waits
+/// until it has told that. An agent that is merely restarted says nothing.
+async fn ended_by_signal(inputs: &mpsc::Sender<Input>, os: &os::Os) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminated), Ok(mut interrupted)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -290,10 +305,11 @@ async fn ended_by_signal(inputs: &mpsc::Sender<Input>) {
         _ = interrupted.recv() => "SIGINT",
     };
     info!(signal = name, "told to end");
-    let (done, told) = tokio::sync::oneshot::channel();
     let farewell = async {
-        if inputs.send(Input::Ending(done)).await.is_ok() {
-            told.await.unwrap_or_default();
+        let goes_down = os.goes_down(inputs).await;
+        let (told, heard) = tokio::sync::oneshot::channel();
+        if inputs.send(Input::Ending { goes_down, told }).await.is_ok() {
+            heard.await.unwrap_or_default();
         }
     };
     if tokio::time::timeout(STOP_LIMIT, farewell).await.is_err() {

@@ -110,14 +110,22 @@ pub struct Host {
 /// How a host's machine is stopped.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum System {
-    /// By logind.
-    Systemd,
+    /// By logind, or by the hand where logind is of no use.
+    Systemd(SystemdSystem),
     /// By machined.
     Talos(TalosSystem),
     /// By the operator's own programs.
     Command(Box<CommandSystem>),
     /// Not at all: the stop is acted out, for rehearsals.
     DryRun,
+}
+
+/// How the helpers of the Debian package are reached.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SystemdSystem {
+    /// Where the hand listens and the flag for the cut is raised; the hold's state is in a
+    /// directory beside it, whose name has `-hold` at its end.
+    pub run: PathBuf,
 }
 
 /// How machined is reached.
@@ -344,7 +352,7 @@ impl System {
     /// Returns the word for it in the file.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::Systemd => "systemd",
+            Self::Systemd(_) => "systemd",
             Self::Talos(_) => "talos",
             Self::Command(_) => "command",
             Self::DryRun => "dry-run",
@@ -352,19 +360,17 @@ impl System {
     }
 
     /// Returns whether this version can stop such a machine; a file with another is refused.
-    #[expect(clippy::match_same_arms, reason = "each line goes when its driver comes")]
     pub fn is_supported(&self) -> bool {
         match self {
-            Self::Systemd => false,
             Self::Talos(_) => false,
-            Self::Command(_) | Self::DryRun => true,
+            Self::Systemd(_) | Self::Command(_) | Self::DryRun => true,
         }
     }
 
     /// Returns whether the machine is a real one, on which nothing may be sped up.
     pub fn is_machine(&self) -> bool {
         match self {
-            Self::Systemd | Self::Talos(_) => true,
+            Self::Systemd(_) | Self::Talos(_) => true,
             Self::Command(_) | Self::DryRun => false,
         }
     }

@@ -12,6 +12,8 @@ pub mod journal;
 pub mod metrics;
 pub mod mounts;
 pub mod network;
+pub mod notify;
+pub mod os;
 pub mod peer;
 pub mod pki;
 pub mod power;

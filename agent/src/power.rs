@@ -7,11 +7,13 @@
 
 pub mod command;
 pub mod dry_run;
+pub mod systemd;
 
 use std::time::Duration;
 
 pub use command::CommandPower;
 pub use dry_run::DryRunPower;
+pub use systemd::{SystemdPower, SystemdSettings};
 
 /// How the operating system of this host is called.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub use dry_run::DryRunPower;
 pub enum Power {
     /// By commands of the cluster file.
     Command(Box<CommandPower>),
+    /// By logind, or the hand.
+    Systemd(Box<SystemdPower>),
     /// Not at all: it says what it would do.
     DryRun(DryRunPower),
 }
@@ -30,6 +34,17 @@ pub struct Reason {
     pub shutdown: u64,
     /// Its cause.
     pub cause: Cause,
+    /// 1 for the first try; a later one may be less polite.
+    pub attempt: u32,
+}
+
+/// What a host is called for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Goal {
+    /// It powers off, or reboots.
+    Off,
+    /// It is held.
+    Held,
 }
 
 /// The cause of a shutdown.
@@ -60,6 +75,8 @@ pub enum Outcome {
     Failed(String),
     /// It has not answered within this time and what it does is unknown.
     TimedOut(Duration),
+    /// As [`Self::TimedOut`], where more than one way was tried; one clause that says how.
+    Unanswered(String),
 }
 
 /// Whether the operating system is on its way down.
@@ -79,14 +96,17 @@ impl Power {
     pub async fn stop(&self, reason: &Reason) -> Outcome {
         match self {
             Self::Command(power) => power.stop(reason).await,
+            Self::Systemd(power) => power.stop(reason).await,
             Self::DryRun(power) => power.stop(reason),
         }
     }
 
-    /// Asks the operating system to enter the hold; accepted means entered.
-    pub async fn hold(&self, reason: &Reason) -> Outcome {
+    /// Asks the operating system to enter the hold; accepted means entered. `runtime_left` is the
+    /// last that was read.
+    pub async fn hold(&self, reason: &Reason, runtime_left: Option<Duration>) -> Outcome {
         match self {
             Self::Command(power) => power.hold(reason).await,
+            Self::Systemd(power) => power.hold(reason, runtime_left).await,
             Self::DryRun(power) => power.hold(reason),
         }
     }
@@ -95,6 +115,7 @@ impl Power {
     pub async fn cut(&self, reason: &Reason, cut: &Cut) -> Outcome {
         match self {
             Self::Command(power) => power.cut(reason, cut).await,
+            Self::Systemd(power) => power.cut(reason, cut).await,
             Self::DryRun(power) => power.cut(reason, cut),
         }
     }
@@ -103,15 +124,34 @@ impl Power {
     pub async fn reboot(&self, reason: &Reason) -> Outcome {
         match self {
             Self::Command(power) => power.reboot(reason).await,
+            Self::Systemd(power) => power.reboot(reason).await,
             Self::DryRun(power) => power.reboot(reason),
         }
     }
 
-    /// Asks the operating system whether a stop runs in this boot.
-    pub async fn is_stopping(&self) -> Stopping {
+    /// Asks the operating system whether a stop runs in this boot, or the hold stands.
+    pub async fn is_stopping(&self, goal: Goal) -> Stopping {
         match self {
             Self::Command(power) => power.is_stopping().await,
+            Self::Systemd(power) => power.is_stopping(goal).await,
             Self::DryRun(power) => power.is_stopping(),
+        }
+    }
+
+    /// Looks after a stop or a cut that was accepted until the operating system goes down, and does
+    /// what is left to do if it does not.
+    pub async fn see_to(&self, reason: &Reason) {
+        match self {
+            Self::Systemd(power) => power.see_to(reason).await,
+            Self::Command(_) | Self::DryRun(_) => {}
+        }
+    }
+
+    /// Writes to all terminals of the machine, where there is a way to.
+    pub async fn warn_terminals(&self, text: String) {
+        match self {
+            Self::Systemd(power) => power.warn_terminals(text).await,
+            Self::Command(_) | Self::DryRun(_) => {}
         }
     }
 
@@ -119,7 +159,7 @@ impl Power {
     /// cut or reboot, as an operating system would.
     pub fn is_dry_run(&self) -> bool {
         match self {
-            Self::Command(_) => false,
+            Self::Command(_) | Self::Systemd(_) => false,
             Self::DryRun(_) => true,
         }
     }

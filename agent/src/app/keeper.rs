@@ -15,6 +15,7 @@ use tracing::{error, info};
 
 use super::describe;
 use super::outlet::Outlets;
+use super::vitals::Vitals;
 use crate::clock;
 use crate::journal::{Entry, Journal};
 
@@ -25,8 +26,15 @@ pub(super) enum Input {
     Fact(Event),
     /// An operator's command, and where to say that it was taken.
     Command(Command, oneshot::Sender<Result<String, String>>),
-    /// The agent is told to end; answered when the last state was told.
-    Ending(oneshot::Sender<()>),
+    /// Answered when all that came before has been carried out.
+    Barrier(oneshot::Sender<()>),
+    /// The agent is told to end.
+    Ending {
+        /// Because the machine goes down, or will.
+        goes_down: bool,
+        /// Answered when the last state was told.
+        told: oneshot::Sender<()>,
+    },
 }
 
 /// How often the wall clock is read for the record.
@@ -39,6 +47,7 @@ pub(super) struct Keeper {
     journal: Journal,
     inputs: mpsc::Receiver<Input>,
     outlets: Outlets,
+    vitals: Vitals,
     has_failed: bool,
     dated_at: Option<Instant>,
 }
@@ -49,8 +58,9 @@ impl Keeper {
         journal: Journal,
         inputs: mpsc::Receiver<Input>,
         outlets: Outlets,
+        vitals: Vitals,
     ) -> Self {
-        Self { coordinator, journal, inputs, outlets, has_failed: false, dated_at: None }
+        Self { coordinator, journal, inputs, outlets, vitals, has_failed: false, dated_at: None }
     }
 
     /// Runs until cancelled. `first` is the step of the recovery, `failure` what the journal met
@@ -67,6 +77,7 @@ impl Keeper {
             self.take(Event::JournalFailed(failure)).await;
         }
         loop {
+            self.vitals.turned(self.coordinator.phase(), self.outlets.has_tried_ports());
             let deadline = self.deadline();
             let input = tokio::select! {
                 () = cancel.cancelled() => break,
@@ -76,13 +87,14 @@ impl Keeper {
             match input {
                 Some(Input::Fact(event)) => self.take(event).await,
                 Some(Input::Command(command, reply)) => self.obey(command, reply).await,
-                Some(Input::Ending(done)) => {
-                    self.take(Event::HaltSeen).await;
-                    self.outlets.say_farewell().await;
-                    // The one who asked may have run out of patience.
-                    if done.send(()).is_err() {
-                        info!("nobody waited for the last state to be told");
+                Some(Input::Barrier(done)) => answer(done),
+                Some(Input::Ending { goes_down, told }) => {
+                    self.vitals.ending();
+                    if goes_down {
+                        self.take(Event::HaltSeen).await;
+                        self.outlets.say_farewell().await;
                     }
+                    answer(told);
                 }
                 None => break,
             }
@@ -97,7 +109,8 @@ impl Keeper {
     fn deadline(&self) -> Instant {
         let now = super::boot_time();
         let at = self.coordinator.next_deadline().unwrap_or(now);
-        Instant::now() + now.until(at)
+        let own = Instant::now() + now.until(at);
+        self.vitals.deadline().map_or(own, |at| at.min(own))
     }
 
     async fn take(&mut self, event: Event) {
@@ -178,5 +191,12 @@ impl Keeper {
         if let Ok(seconds) = u64::try_from(clock::wall_seconds()) {
             self.take(Event::DateRead(Date(seconds))).await;
         }
+    }
+}
+
+/// Whoever asked may have run out of patience.
+fn answer(done: oneshot::Sender<()>) {
+    if done.send(()).is_err() {
+        info!("nobody waited any more for what was told");
     }
 }

@@ -23,7 +23,7 @@ use crate::health::Check;
 use crate::journal;
 use crate::metrics::Counters;
 use crate::peer::{Outgoing, PeersStatus};
-use crate::power::{self, Cut, Outcome, Power, Stopping};
+use crate::power::{self, Cut, Goal, Outcome, Power, Stopping};
 use crate::snapshot::Snapshot;
 use crate::task::{Restarts, Supervisor};
 use crate::wake::{Target, Waker};
@@ -31,8 +31,8 @@ use crate::wake::{Target, Waker};
 /// Between two state messages.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// How long the last state gets to leave: a round trip of a network that is not dead, many times.
-const FAREWELL: Duration = Duration::from_millis(300);
+/// How long a state gets to leave: a round trip of a network that is not dead, many times.
+pub(super) const FAREWELL: Duration = Duration::from_millis(300);
 
 /// Calls waiting for the OS: one of each kind is the most that can be due at once.
 const CALL_QUEUE_LEN: usize = 4;
@@ -58,6 +58,8 @@ pub(super) struct Outlets {
     /// The age below which a reading is fresh.
     pub(super) fresh: Duration,
     pub(super) published_at: Option<Instant>,
+    /// Whether the port of HTTP is open, or was found to be taken.
+    pub(super) http_tried: watch::Receiver<bool>,
 }
 
 /// What the power task is asked for.
@@ -69,6 +71,20 @@ pub(super) enum PowerCall {
     Reboot,
     /// To flush the disks.
     Sync,
+    /// To write to all terminals.
+    Warn(String),
+}
+
+/// How far this agent's own call to take the machine down has come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Calling {
+    /// There is none, or it failed.
+    #[default]
+    Not,
+    /// It is being made.
+    Asking,
+    /// It was taken.
+    Taken,
 }
 
 impl Outlets {
@@ -112,6 +128,11 @@ impl Outlets {
         self.snapshots.send_replace(Arc::new(snapshot));
     }
 
+    /// Returns whether each port is open, or was found to be taken.
+    pub(super) fn has_tried_ports(&self) -> bool {
+        *self.http_tried.borrow() && self.peers.borrow().has_tried_port
+    }
+
     /// Gives the last state the time to leave.
     pub(super) async fn say_farewell(&self) {
         tokio::time::sleep(FAREWELL).await;
@@ -119,7 +140,7 @@ impl Outlets {
 
     /// Hands a call to the power task; returns why it does not take it: it hangs in earlier calls,
     /// each of which has a limit of its own.
-    fn call(&self, call: PowerCall) -> Option<String> {
+    pub(super) fn call(&self, call: PowerCall) -> Option<String> {
         let refused = self.calls.try_send(call).err()?;
         error!(error = %refused, "the call to the operating system has to wait");
         Some("earlier calls have not been answered yet".to_owned())
@@ -152,16 +173,19 @@ pub(super) fn spawn_power(
     inputs: &mpsc::Sender<Input>,
     latest: watch::Receiver<Latest>,
     power: Power,
+    calling: watch::Sender<Calling>,
 ) -> mpsc::Sender<PowerCall> {
     let (calls, queue) = mpsc::channel(CALL_QUEUE_LEN);
     let caller = Caller {
-        power,
+        power: Arc::new(power),
         inputs: inputs.clone(),
         latest,
         acting: (agent.me.stop_timeout / 4).min(ACTED_MOST),
         state: agent.options.state.clone(),
-        last: power::Reason { shutdown: 0, cause: power::Cause::Battery },
-        syncs: JoinSet::new(),
+        last: power::Reason { shutdown: 0, cause: power::Cause::Battery, attempt: 0 },
+        reboots: 0,
+        calling,
+        aside: JoinSet::new(),
     };
     // Not restarted: with it the queue of calls would be gone, and the agent is better off being
     // restarted as a whole.
@@ -174,15 +198,18 @@ const ACTED_MOST: Duration = Duration::from_secs(5);
 
 /// Calls the OS.
 struct Caller {
-    power: Power,
+    power: Arc<Power>,
     inputs: mpsc::Sender<Input>,
     latest: watch::Receiver<Latest>,
     /// How long a dry run acts a stop out.
     acting: Duration,
     state: std::path::PathBuf,
     last: power::Reason,
-    /// Nobody waits for these: a disk may hang.
-    syncs: JoinSet<()>,
+    /// How often a reboot was asked for.
+    reboots: u32,
+    calling: watch::Sender<Calling>,
+    /// Nobody waits for these: a disk may hang, a machine takes its time to go down.
+    aside: JoinSet<()>,
 }
 
 impl Caller {
@@ -194,13 +221,18 @@ impl Caller {
         loop {
             let call = tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
+                Some(_done) = self.aside.join_next() => continue,
                 call = queue.recv() => call,
             };
             match call {
                 Some(PowerCall::Stop(call)) => self.stop(&call).await,
                 Some(PowerCall::Reboot) => self.reboot().await,
+                Some(PowerCall::Warn(text)) => {
+                    let power = Arc::clone(&self.power);
+                    self.aside.spawn(async move { power.warn_terminals(text).await });
+                }
                 Some(PowerCall::Sync) => {
-                    self.syncs.spawn_blocking(nix::unistd::sync);
+                    self.aside.spawn_blocking(nix::unistd::sync);
                 }
                 None => return Ok(()),
             }
@@ -214,9 +246,14 @@ impl Caller {
                 Cause::Battery => power::Cause::Battery,
                 Cause::Order => power::Cause::Order,
             },
+            attempt: call.attempt,
         };
         if call.ask_first {
-            match self.power.is_stopping().await {
+            let goal = match call.end {
+                End::Hold => Goal::Held,
+                End::Off | End::Cut => Goal::Off,
+            };
+            match self.power.is_stopping(goal).await {
                 Stopping::Running => {
                     info!("a stop runs already: it is not called again");
                     let outcome = match call.end {
@@ -230,18 +267,30 @@ impl Caller {
             }
         }
         let started = Instant::now();
+        if call.end != End::Hold {
+            self.calling.send_replace(Calling::Asking);
+        }
         let outcome = match call.end {
             End::Off => self.power.stop(&self.last).await,
-            End::Hold => self.power.hold(&self.last).await,
+            End::Hold => {
+                let runtime_left = self.latest.borrow().runtime;
+                self.power.hold(&self.last, runtime_left).await
+            }
             End::Cut => {
                 let method = self.latest.borrow().cut_method.unwrap_or("shutdown.return");
                 let cut = Cut { method: method.to_owned(), earliest: call.cut_after };
                 self.power.cut(&self.last, &cut).await
             }
         };
+        if call.end != End::Hold {
+            let is_taken = outcome == Outcome::Accepted;
+            self.calling.send_replace(if is_taken { Calling::Taken } else { Calling::Not });
+        }
         match outcome {
             Outcome::Accepted => self.accepted(call.end, started.elapsed()).await,
-            Outcome::Failed(why) => self.tell(Event::StopFailed(why)).await,
+            Outcome::Failed(why) | Outcome::Unanswered(why) => {
+                self.tell(Event::StopFailed(why)).await;
+            }
             Outcome::TimedOut(limit) => {
                 let why = format!("it did not answer within {} s", limit.as_secs());
                 self.tell(Event::StopFailed(why)).await;
@@ -257,6 +306,8 @@ impl Caller {
                 if self.power.is_dry_run() {
                     self.act_out().await;
                 }
+                let (power, reason) = (Arc::clone(&self.power), self.last);
+                self.aside.spawn(async move { power.see_to(&reason).await });
             }
         }
     }
@@ -268,7 +319,12 @@ impl Caller {
     }
 
     async fn reboot(&mut self) {
-        let outcome = self.power.reboot(&self.last).await;
+        self.reboots += 1;
+        let reason = power::Reason { attempt: self.reboots, ..self.last };
+        self.calling.send_replace(Calling::Asking);
+        let outcome = self.power.reboot(&reason).await;
+        let is_taken = outcome == Outcome::Accepted;
+        self.calling.send_replace(if is_taken { Calling::Taken } else { Calling::Not });
         match outcome {
             Outcome::Accepted if self.power.is_dry_run() => {
                 if let Err(failed) = clock::renew(&self.state) {
@@ -277,7 +333,9 @@ impl Caller {
                 self.end_agent();
             }
             Outcome::Accepted => info!("the machine reboots"),
-            Outcome::Failed(why) => error!("the reboot failed: {why}"),
+            Outcome::Failed(why) | Outcome::Unanswered(why) => {
+                error!("the reboot failed: {why}");
+            }
             Outcome::TimedOut(limit) => error!(?limit, "the reboot did not answer"),
         }
     }

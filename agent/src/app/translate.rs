@@ -9,7 +9,8 @@ use curfew_coordinator::{
 
 use crate::cluster_file::{self, ClusterFile, CommandSystem, System};
 use crate::power::command::{Argv, ArgvError, Commands};
-use crate::power::{CommandPower, DryRunPower, Power};
+use crate::power::systemd::OwnedUps;
+use crate::power::{CommandPower, DryRunPower, Power, SystemdPower, SystemdSettings};
 
 /// Returns the cluster as the coordinator knows it. The file has been validated.
 pub(super) fn cluster(file: &ClusterFile) -> anyhow::Result<Cluster> {
@@ -32,14 +33,31 @@ pub(super) fn cluster(file: &ClusterFile) -> anyhow::Result<Cluster> {
 fn can_cut(file: &ClusterFile, owner: &str) -> bool {
     file.host(owner).is_ok_and(|owner| match &owner.system {
         System::Command(command) => command.cut.is_some(),
-        System::Systemd | System::Talos(_) | System::DryRun => true,
+        System::Systemd(_) | System::Talos(_) | System::DryRun => true,
     })
 }
 
-/// Returns the way to stop this host. The file has been validated; a word for a system that this
-/// version cannot stop is refused there, and here, too.
-pub(super) fn power(me: &cluster_file::Host) -> anyhow::Result<Power> {
+/// Returns the way to stop this host in this boot. The file has been validated; a word for a system
+/// that this version cannot stop is refused there, and here, too.
+pub(super) fn power(
+    file: &ClusterFile,
+    me: &cluster_file::Host,
+    boot: &str,
+) -> anyhow::Result<Power> {
     match &me.system {
+        System::Systemd(system) => {
+            let owned = file.ups.first().filter(|ups| ups.owner == me.name);
+            let settings = SystemdSettings {
+                run: system.run.clone(),
+                bus: None,
+                ups: owned
+                    .map(|ups| OwnedUps { name: ups.name.clone(), upsd: ups.upsd.to_string() }),
+                mains_stable: file.restart.mains_stable,
+                stop_timeout: me.stop_timeout,
+                boot: boot.to_owned(),
+            };
+            Ok(Power::Systemd(Box::new(SystemdPower::new(settings))))
+        }
         System::Command(system) => {
             // A hold unmounts and syncs: it is not killed before it has had a stop's time.
             let least = if system.hold.is_some() { me.stop_timeout } else { Duration::ZERO };
@@ -47,7 +65,7 @@ pub(super) fn power(me: &cluster_file::Host) -> anyhow::Result<Power> {
             Ok(Power::Command(Box::new(CommandPower::new(commands))))
         }
         System::DryRun => Ok(Power::DryRun(DryRunPower)),
-        System::Systemd | System::Talos(_) => {
+        System::Talos(_) => {
             anyhow::bail!("this version cannot stop a host of system {}", me.system.label())
         }
     }

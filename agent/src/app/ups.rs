@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use curfew_coordinator::{Abilities, Event, Line, Reading};
 use curfew_nut::client::resolver::{Resolver, Server};
@@ -24,6 +25,8 @@ use crate::task::Supervisor;
 pub(super) struct Latest {
     /// Its variables, as they came; empty without a reading.
     pub(super) variables: BTreeMap<String, String>,
+    /// The last runtime left that was read, however long ago.
+    pub(super) runtime: Option<Duration>,
     /// The command that opens its output, if it knows one.
     pub(super) cut_method: Option<&'static str>,
     /// What only a person can put right, such as an unknown name.
@@ -111,6 +114,7 @@ impl Pump {
     fn on_polled(&mut self, snapshot: &Snapshot) -> Event {
         self.latest.send_modify(|latest| {
             latest.variables.clone_from(&snapshot.variables);
+            latest.runtime = snapshot.runtime().or(latest.runtime);
             latest.problem = None;
         });
         Event::ReadingTaken(reading(snapshot))

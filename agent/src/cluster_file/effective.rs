@@ -53,6 +53,7 @@ struct HostTable<'a> {
     wake: Option<String>,
     ready: Option<String>,
     command: Option<CommandTable>,
+    systemd: Option<SystemdTable>,
     talos: Option<TalosTable>,
     paths: PathsTable,
 }
@@ -65,6 +66,11 @@ struct CommandTable {
     cut: Option<Vec<String>>,
     stopping: Option<Vec<String>>,
     timeout: String,
+}
+
+#[derive(Debug, Serialize)]
+struct SystemdTable {
+    run: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -161,13 +167,17 @@ impl<'a> UpsTable<'a> {
 
 impl<'a> HostTable<'a> {
     fn of(host: &'a Host) -> Self {
-        let (command, talos) = match &host.system {
-            System::Command(commands) => (Some(CommandTable::of(commands)), None),
-            System::Talos(talos) => {
-                (None, Some(TalosTable { socket: talos.socket.display().to_string() }))
+        let (mut command, mut systemd, mut talos) = (None, None, None);
+        match &host.system {
+            System::Command(commands) => command = Some(CommandTable::of(commands)),
+            System::Systemd(it) => {
+                systemd = Some(SystemdTable { run: it.run.display().to_string() })
             }
-            System::Systemd | System::DryRun => (None, None),
-        };
+            System::Talos(it) => {
+                talos = Some(TalosTable { socket: it.socket.display().to_string() });
+            }
+            System::DryRun => {}
+        }
         let exports = host.nfs_exports.iter().map(|path| path.display().to_string());
         let Paths { proc, sys, root } = &host.paths;
         Self {
@@ -186,6 +196,7 @@ impl<'a> HostTable<'a> {
             wake: host.waking.packets_to.map(|to| to.to_string()),
             ready: host.waking.ready.as_ref().map(ToString::to_string),
             command,
+            systemd,
             talos,
             paths: PathsTable {
                 proc: proc.display().to_string(),

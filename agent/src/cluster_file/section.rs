@@ -15,7 +15,7 @@ use super::reader::{Bounded, Report, Section, Spot};
 use super::value::HostPort;
 use super::{
     Argv, ClusterFile, CommandSystem, FileHash, Host, Login, Network, OffProof, Parsed, Paths,
-    Purpose, Restart, Shutdown, System, TalosSystem, Ups, Waking, effective, rule,
+    Purpose, Restart, Shutdown, System, SystemdSystem, TalosSystem, Ups, Waking, effective, rule,
 };
 
 /// A file while its rules are checked, with the place of each table.
@@ -155,6 +155,9 @@ fn read_waking(section: &mut Section<'_>) -> Waking {
 }
 
 fn read_system(section: &mut Section<'_>, word: SystemWord) -> System {
+    let mut systemd = section.table("systemd", "[host.systemd]");
+    let run = path_or(&mut systemd, "run", RUN);
+    systemd.finish();
     let mut talos = section.table("talos", "[host.talos]");
     let socket = path_or(&mut talos, "socket", MACHINED_SOCKET);
     talos.finish();
@@ -173,7 +176,7 @@ fn read_system(section: &mut Section<'_>, word: SystemWord) -> System {
     };
     command.finish();
     match word {
-        SystemWord::Systemd => System::Systemd,
+        SystemWord::Systemd => System::Systemd(SystemdSystem { run }),
         SystemWord::Talos => System::Talos(TalosSystem { socket }),
         SystemWord::Command => System::Command(Box::new(commands)),
         SystemWord::DryRun => System::DryRun,
@@ -304,3 +307,6 @@ const UNKNOWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Where machined listens for extension services.
 const MACHINED_SOCKET: &str = "/system/run/machined/machine.sock";
+
+/// Where the Debian package has its sockets and flags.
+const RUN: &str = "/run/curfew";

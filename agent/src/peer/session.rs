@@ -74,6 +74,8 @@ pub struct PeersStatus {
     pub refused: Vec<ActiveRefusal>,
     /// Why nobody can call us, if so.
     pub deaf: Option<String>,
+    /// Whether the port is open, or was found to be taken.
+    pub has_tried_port: bool,
 }
 
 /// A refusal that was repeated in the last 30 s.
@@ -98,6 +100,7 @@ pub(super) struct Sessions {
     peers: BTreeMap<HostName, Peer>,
     refused: BTreeMap<(IpAddr, Option<HostName>, &'static str), (Refusal, Instant)>,
     deaf: Option<String>,
+    has_tried_port: bool,
 }
 
 #[derive(Debug, Default)]
@@ -124,7 +127,17 @@ impl Sessions {
         counters: Arc<Counters>,
     ) -> Self {
         let (peers, refused) = (BTreeMap::new(), BTreeMap::new());
-        Self { facts, events, credentials, status, counters, peers, refused, deaf: None }
+        Self {
+            facts,
+            events,
+            credentials,
+            status,
+            counters,
+            peers,
+            refused,
+            deaf: None,
+            has_tried_port: false,
+        }
     }
 
     /// Takes facts until cancelled or until the app no longer listens.
@@ -172,6 +185,7 @@ impl Sessions {
             Fact::Refused { address, peer, refusal } => self.on_refused(address, peer, refusal),
             Fact::Listened(outcome) => {
                 self.deaf = outcome.err();
+                self.has_tried_port = true;
                 Vec::new()
             }
             Fact::Commanded { operator, command, reply } => {
@@ -271,8 +285,9 @@ impl Sessions {
                 refusal: refusal.clone(),
             })
             .collect();
-        let deaf = self.deaf.clone();
-        self.status.send_replace(PeersStatus { credentials, open, refused, deaf });
+        let (deaf, has_tried_port) = (self.deaf.clone(), self.has_tried_port);
+        let status = PeersStatus { credentials, open, refused, deaf, has_tried_port };
+        self.status.send_replace(status);
     }
 }
 

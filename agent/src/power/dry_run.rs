@@ -35,7 +35,7 @@ impl DryRunPower {
 
     #[expect(clippy::unused_self, reason = "each kind of power answers alike")]
     fn say(&self, what: &str, reason: &Reason) -> Outcome {
-        let Reason { shutdown, cause } = reason;
+        let Reason { shutdown, cause, attempt: _ } = reason;
         info!(shutdown, cause = cause.as_str(), what, "dry run: would act on the power");
         Outcome::Accepted
     }

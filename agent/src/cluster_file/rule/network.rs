@@ -65,7 +65,7 @@ fn check_can_be_woken(draft: &Draft<'_>, report: &Report<'_>) {
     for (host, spot) in draft.hosts() {
         let is_woken = match host.system {
             System::Talos(_) => true,
-            System::Systemd => !draft.is_owner(host),
+            System::Systemd(_) => !draft.is_owner(host),
             System::Command(_) | System::DryRun => false,
         };
         if is_woken && !spot.has("mac") {

@@ -32,7 +32,7 @@ fn check_tables_match(draft: &Draft<'_>, report: &Report<'_>) {
     let is_read = |host: &Host, spot: &Spot<'_>| spot.text("system") == Some(host.system.label());
     for (host, spot) in draft.hosts().filter(|(host, spot)| is_read(host, spot)) {
         let system = host.system.label();
-        for table in ["command", "talos"] {
+        for table in ["command", "systemd", "talos"] {
             if table != system && spot.has(table) {
                 let message = format!(
                     "[host.{table}] means nothing to host `{}` with system = \"{system}\"",
@@ -75,7 +75,7 @@ fn check_owner(draft: &Draft<'_>, report: &Report<'_>) {
                     report.note(spot.at_key("command"), message, remedy.to_owned());
                 }
             }
-            System::Systemd | System::DryRun => {}
+            System::Systemd(_) | System::DryRun => {}
         }
     }
 }

@@ -7,10 +7,10 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use super::*;
-use crate::power::{Cause, Power};
+use crate::power::{Cause, Goal, Power};
 use crate::test_directory::TestDirectory;
 
-const REASON: Reason = Reason { shutdown: 7, cause: Cause::Battery };
+const REASON: Reason = Reason { shutdown: 7, cause: Cause::Battery, attempt: 1 };
 
 fn shell(script: &str) -> Argv {
     Argv::try_from(["/bin/sh", "-c", script].map(String::from).to_vec()).unwrap()
@@ -102,7 +102,7 @@ async fn a_program_that_is_not_there_and_a_missing_command_are_failures() {
     let power = power(commands);
     let Outcome::Failed(why) = power.stop(&REASON).await else { panic!("accepted") };
     assert!(why.starts_with("the command cannot be started: No such file"), "{why}");
-    let Outcome::Failed(why) = power.hold(&REASON).await else { panic!("accepted") };
+    let Outcome::Failed(why) = power.hold(&REASON, None).await else { panic!("accepted") };
     assert_eq!(why, "no `hold` command is configured: add it to [host.command]");
 }
 
@@ -175,7 +175,7 @@ async fn only_a_clear_answer_says_whether_a_stop_runs() {
         let mut commands = commands("exit 0");
         commands.stopping = script.map(shell);
         commands.limit = Duration::from_millis(500);
-        async move { power(commands).is_stopping().await }
+        async move { power(commands).is_stopping(Goal::Off).await }
     };
     assert_eq!(asked(Some("[ \"$CURFEW_ACTION\" = stopping ]")).await, Stopping::Running);
     assert_eq!(asked(Some("exit 1")).await, Stopping::Idle);
@@ -196,9 +196,9 @@ async fn a_dry_run_accepts_everything_and_never_stops() {
     let power = Power::DryRun(crate::power::DryRunPower);
     let cut = Cut { method: "shutdown.return".into(), earliest: Duration::ZERO };
     assert_eq!(power.stop(&REASON).await, Outcome::Accepted);
-    assert_eq!(power.hold(&REASON).await, Outcome::Accepted);
+    assert_eq!(power.hold(&REASON, None).await, Outcome::Accepted);
     assert_eq!(power.cut(&REASON, &cut).await, Outcome::Accepted);
     assert_eq!(power.reboot(&REASON).await, Outcome::Accepted);
-    assert_eq!(power.is_stopping().await, Stopping::Idle);
+    assert_eq!(power.is_stopping(Goal::Off).await, Stopping::Idle);
     assert!(power.is_dry_run());
 }

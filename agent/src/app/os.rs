@@ -1,0 +1,119 @@
+//! The way from the operating system to the coordinator: that somebody takes the machine down.
+
+use std::time::Duration;
+
+use curfew_coordinator::Event;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, timeout};
+use tracing::info;
+
+use super::Agent;
+use super::keeper::Input;
+use super::outlet::{Calling, FAREWELL};
+use crate::cluster_file::System;
+use crate::os::{Level, News, OsWatch};
+use crate::power::systemd::logind::Logind;
+use crate::task::Supervisor;
+
+/// What is known of the machine going down when the agent is told to end.
+pub(super) struct Os {
+    /// None on a host whose operating system says nothing of itself.
+    seen: Option<Seen>,
+}
+
+struct Seen {
+    logind: Logind,
+    level: watch::Receiver<Level>,
+    calling: watch::Receiver<Calling>,
+}
+
+/// Spawns the task that listens to logind, on a host that has one.
+pub(super) fn spawn(
+    agent: &Agent,
+    supervisor: &mut Supervisor,
+    inputs: &mpsc::Sender<Input>,
+    calling: watch::Receiver<Calling>,
+) -> Os {
+    match agent.me.system {
+        System::Systemd(_) => {}
+        System::Talos(_) | System::Command(_) | System::DryRun => return Os { seen: None },
+    }
+    let logind = Logind::default();
+    let (shown, level) = watch::channel(Level::Unknown);
+    let seen = Seen { logind: logind.clone(), level, calling: calling.clone() };
+    let inputs = inputs.clone();
+    supervisor.driver("os", move |cancel| {
+        let (news, heard) = mpsc::channel(NEWS_QUEUE_LEN);
+        let (ours, is_ours) = watch::channel(false);
+        let watch = OsWatch::new(logind.clone(), news, is_ours, shown.clone());
+        let (inputs, calling) = (inputs.clone(), calling.clone());
+        async move {
+            tokio::select! {
+                ended = watch.run(cancel) => ended,
+                () = pump(heard, inputs) => Ok(()),
+                () = follow(calling, ours) => Ok(()),
+            }
+        }
+    });
+    Os { seen: Some(seen) }
+}
+
+/// Has the keeper take each change, and answers when the peers have been told.
+async fn pump(mut heard: mpsc::Receiver<News>, inputs: mpsc::Sender<Input>) {
+    while let Some(News { level, told }) = heard.recv().await {
+        if let Some(event) = event_of(level)
+            && inputs.send(Input::Fact(event)).await.is_err()
+        {
+            return;
+        }
+        let (done, carried_out) = oneshot::channel();
+        if inputs.send(Input::Barrier(done)).await.is_err() || carried_out.await.is_err() {
+            return;
+        }
+        sleep(FAREWELL).await;
+        if told.send(()).is_err() {
+            info!("the others were told, but nobody waited for that any more");
+        }
+    }
+}
+
+/// While this agent takes the machine down itself nobody needs to wait for it.
+async fn follow(mut calling: watch::Receiver<Calling>, ours: watch::Sender<bool>) {
+    loop {
+        ours.send_replace(*calling.borrow_and_update() != Calling::Not);
+        if calling.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+impl Os {
+    /// Returns whether the agent is told to end because the machine goes down, or soon will. Has
+    /// the keeper know what was not known before.
+    pub(super) async fn goes_down(&self, inputs: &mpsc::Sender<Input>) -> bool {
+        let Some(Seen { logind, level, calling }) = &self.seen else { return true };
+        if matches!(*level.borrow(), Level::Down(_)) || *calling.borrow() == Calling::Taken {
+            return true;
+        }
+        let question = logind.is_system_stopping();
+        let is_stopping = matches!(timeout(STOPPING_LIMIT, question).await, Ok(Ok(true)));
+        if is_stopping {
+            if let Some(event) = event_of(Level::Down(None))
+                && inputs.send(Input::Fact(event)).await.is_err()
+            {
+                info!("the keeper has ended before it could be told that the machine goes down");
+            }
+        }
+        is_stopping
+    }
+}
+
+/// Returns what there is to tell the coordinator, which has no word for this yet.
+fn event_of(_level: Level) -> Option<Event> {
+    None
+}
+
+/// One for each change; they come seconds apart.
+const NEWS_QUEUE_LEN: usize = 4;
+/// The farewell has two seconds in all.
+const STOPPING_LIMIT: Duration = Duration::from_millis(700);

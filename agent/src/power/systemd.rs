@@ -1,0 +1,310 @@
+//! Power by systemd: logind is asked over D-Bus, and where that leads nowhere, the hand.
+//!
+//! ```text
+//!            PowerOff, Reboot                    poweroff, reboot
+//! attempt 1 ─► logind ── refused, not there, ────► hand ── neither ─► failed, with both reasons
+//!         2              or no answer in 3 s
+//! attempt 3 ─► hand: poweroff-now (no unit is asked any more) ─► then as above
+//! accepted  ─► looked after until systemd stops; if it does not, the hand is asked once more
+//! ```
+//!
+//! The hold is entered by the hand alone. A cut is a flag for the late hook and then a stop. Every
+//! question and every call has a limit; none is kept open between two.
+
+mod cut;
+pub mod hand;
+pub mod logind;
+#[cfg(test)]
+pub(crate) mod stand_in;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use curfew_nut::error::Chain;
+use tokio::time::{Instant, sleep};
+use tracing::{error, info, warn};
+
+use self::cut::Flag;
+use self::hand::{Hand, Request};
+use self::logind::{Logind, Way};
+use super::{Cut, Goal, Outcome, Reason, Stopping};
+
+/// What a host that is stopped by systemd knows of itself.
+#[derive(Clone, Debug)]
+pub struct SystemdSettings {
+    /// Where the hand and the flag for the cut are, usually `/run/curfew`.
+    pub run: PathBuf,
+    /// The address of the system bus; none is the environment's, else the system's own.
+    pub bus: Option<String>,
+    /// The UPS that this host owns.
+    pub ups: Option<OwnedUps>,
+    /// How long mains must be back before a held machine reboots.
+    pub mains_stable: Duration,
+    /// How long the stop of this host may take.
+    pub stop_timeout: Duration,
+    /// The kernel's name for this boot.
+    pub boot: String,
+}
+
+/// The UPS with its cable in this host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OwnedUps {
+    /// As in `upsd`.
+    pub name: String,
+    /// Its `upsd`, as `host:port`.
+    pub upsd: String,
+}
+
+/// Calls logind, and the hand.
+#[derive(Debug)]
+pub struct SystemdPower {
+    logind: Logind,
+    hand: Hand,
+    flag: Option<Flag>,
+    /// As `name@host:port`.
+    ups: Option<String>,
+    mains_stable: Duration,
+    hold_state: PathBuf,
+    /// Who took the last stop: the hand goes around logind, so that more is known of it.
+    is_by_hand: AtomicBool,
+}
+
+/// How far an accepted stop has come.
+#[derive(Debug)]
+enum Progress {
+    /// systemd stops the machine.
+    Stopping,
+    /// logind waits for those who asked it to, at most for this long.
+    Delayed(Duration),
+    /// Nothing goes down.
+    Idle,
+    /// Nobody says.
+    Unknown(String),
+}
+
+impl SystemdPower {
+    /// Takes the settings; calls nobody.
+    pub fn new(settings: SystemdSettings) -> Self {
+        let SystemdSettings { run, bus, ups, mains_stable, stop_timeout, boot } = settings;
+        Self {
+            logind: Logind::new(bus),
+            hand: Hand::new(&run),
+            flag: ups.as_ref().map(|ups| Flag::new(&run, ups.name.clone(), boot, stop_timeout)),
+            ups: ups.map(|OwnedUps { name, upsd }| format!("{name}@{upsd}")),
+            mains_stable,
+            hold_state: hold_directory(&run).join("state"),
+            is_by_hand: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) async fn stop(&self, reason: &Reason) -> Outcome {
+        // What was once to be cut must not be cut by a stop that an operator orders now.
+        self.lower_flag();
+        self.take_down(Way::Off, reason).await
+    }
+
+    pub(super) async fn cut(&self, reason: &Reason, cut: &Cut) -> Outcome {
+        let Some(flag) = &self.flag else {
+            return Outcome::Failed("this host owns no UPS that it could have cut".to_owned());
+        };
+        if let Err(failed) = flag.raise(reason.shutdown, cut) {
+            return Outcome::Failed(Chain(&failed).to_string());
+        }
+        let outcome = self.take_down(Way::Off, reason).await;
+        match &outcome {
+            Outcome::Failed(_) => self.lower_flag(),
+            // It may still go down, and then it is to be cut: the hook reads the UPS itself.
+            Outcome::Accepted | Outcome::TimedOut(_) | Outcome::Unanswered(_) => {}
+        }
+        outcome
+    }
+
+    pub(super) async fn hold(&self, reason: &Reason, runtime_left: Option<Duration>) -> Outcome {
+        self.lower_flag();
+        let Some(ups) = self.ups.clone() else {
+            return Outcome::Failed("this host owns no UPS that it could hold for".to_owned());
+        };
+        let Reason { shutdown, .. } = *reason;
+        let mains_stable = self.mains_stable;
+        let request = Request::Hold { shutdown, mains_stable, runtime_left, ups };
+        match self.hand.ask(&request).await {
+            Ok(()) => {
+                info!(shutdown, "the hold is entered");
+                Outcome::Accepted
+            }
+            Err(failed) => {
+                warn!(shutdown, failure = %Chain(&failed), "the hold is not entered");
+                Outcome::Failed(Chain(&failed).to_string())
+            }
+        }
+    }
+
+    pub(super) async fn reboot(&self, reason: &Reason) -> Outcome {
+        self.lower_flag();
+        if matches!(self.is_stopping(Goal::Off).await, Stopping::Running) {
+            info!("the machine goes down already");
+            return Outcome::Accepted;
+        }
+        self.take_down(Way::Reboot, reason).await
+    }
+
+    pub(super) async fn is_stopping(&self, goal: Goal) -> Stopping {
+        match goal {
+            Goal::Held => self.is_held(),
+            Goal::Off => match self.progress().await {
+                Progress::Stopping | Progress::Delayed(_) => Stopping::Running,
+                Progress::Idle => Stopping::Idle,
+                Progress::Unknown(why) => Stopping::Unknown(why),
+            },
+        }
+    }
+
+    /// Looks after an accepted stop until systemd itself stops the machine. If that does not come,
+    /// asks the hand once, and says what came of it.
+    pub(super) async fn see_to(&self, reason: &Reason) {
+        let started = Instant::now();
+        let last = loop {
+            let progress = self.progress().await;
+            let patience = match &progress {
+                Progress::Stopping => return,
+                Progress::Delayed(most) => *most + PATIENCE_MARGIN,
+                Progress::Idle | Progress::Unknown(_) => PATIENCE,
+            };
+            if started.elapsed() >= patience {
+                break progress;
+            }
+            sleep(LOOK_EVERY).await;
+        };
+        let shutdown = reason.shutdown;
+        let is_by_hand = self.is_by_hand.load(Ordering::Relaxed);
+        let is_now = match &last {
+            Progress::Stopping => return,
+            // The hand goes around a logind that is stuck.
+            Progress::Delayed(_) => false,
+            Progress::Idle => true,
+            Progress::Unknown(why) if is_by_hand => {
+                // systemd has the job, and takes the bus down with the rest: no news is good news.
+                info!(shutdown, why, "how far the stop has come is not to be seen any more");
+                return;
+            }
+            Progress::Unknown(_) => false,
+        };
+        warn!(shutdown, ?last, "the stop was taken and nothing goes down: the hand is asked");
+        let request = Request::Stop { shutdown, way: Way::Off, is_now };
+        match self.hand.ask(&request).await {
+            Ok(()) => info!(shutdown, "the hand has taken the stop"),
+            Err(failed) => error!(
+                shutdown,
+                failure = %Chain(&failed),
+                "the machine does not go down: power it off at its console (`systemctl poweroff`)"
+            ),
+        }
+    }
+
+    pub(super) async fn warn_terminals(&self, text: String) {
+        if let Err(failed) = self.hand.ask(&Request::Wall(text)).await {
+            warn!(failure = %Chain(&failed), "the terminals cannot be written to");
+        }
+    }
+
+    /// Goes from one way to the next until one takes it.
+    async fn take_down(&self, way: Way, reason: &Reason) -> Outcome {
+        let Reason { shutdown, attempt, .. } = *reason;
+        let mut failures = Vec::new();
+        let mut is_open = false;
+        let mut by_hand = async |is_now: bool, failures: &mut Vec<String>| {
+            let request = Request::Stop { shutdown, way, is_now };
+            match self.hand.ask(&request).await {
+                Ok(()) => {
+                    info!(shutdown, %request, "the hand has taken the call");
+                    self.is_by_hand.store(true, Ordering::Relaxed);
+                    true
+                }
+                Err(failed) => {
+                    is_open |= failed.is_open();
+                    failures.push(Chain(&failed).to_string());
+                    false
+                }
+            }
+        };
+        if attempt >= FORCED_FROM && by_hand(true, &mut failures).await {
+            return Outcome::Accepted;
+        }
+        match self.logind.stop(way).await {
+            Ok(()) => {
+                info!(shutdown, ?way, "logind has taken the call");
+                self.is_by_hand.store(false, Ordering::Relaxed);
+                return Outcome::Accepted;
+            }
+            Err(failed) => {
+                warn!(shutdown, failure = %Chain(&failed), "logind leads nowhere: the hand is asked");
+                failures.push(Chain(&failed).to_string());
+                if failed.is_open() {
+                    self.is_by_hand.store(false, Ordering::Relaxed);
+                }
+            }
+        }
+        if attempt < FORCED_FROM && by_hand(false, &mut failures).await {
+            return Outcome::Accepted;
+        }
+        let why = failures.join("; ");
+        warn!(shutdown, ?way, attempt, why, "no way takes the machine down");
+        if is_open { Outcome::Unanswered(why) } else { Outcome::Failed(why) }
+    }
+
+    /// logind knows of a stop that it delays, systemd of one that logind was not asked for.
+    async fn progress(&self) -> Progress {
+        let (system, logind) =
+            tokio::join!(self.logind.is_system_stopping(), self.logind.is_preparing());
+        match (system, logind) {
+            (Ok(true), _) => Progress::Stopping,
+            (_, Ok(true)) => {
+                Progress::Delayed(self.logind.delay_most().await.unwrap_or(DELAY_DEFAULT))
+            }
+            (Ok(false), Ok(false)) => Progress::Idle,
+            (Err(failed), _) | (_, Err(failed)) => Progress::Unknown(Chain(&failed).to_string()),
+        }
+    }
+
+    /// While it is entered the answer is no: asked again the hand waits for the same entering.
+    fn is_held(&self) -> Stopping {
+        match fs::read_to_string(&self.hold_state) {
+            Ok(word) if word.trim() == "held" => Stopping::Running,
+            Ok(_) => Stopping::Idle,
+            Err(failed) if failed.kind() == io::ErrorKind::NotFound => Stopping::Idle,
+            Err(failed) => {
+                Stopping::Unknown(format!("{} cannot be read: {failed}", self.hold_state.display()))
+            }
+        }
+    }
+
+    fn lower_flag(&self) {
+        if let Some(flag) = &self.flag
+            && let Err(failed) = flag.lower()
+        {
+            error!(failure = %Chain(&failed), "the UPS may be cut although it must not");
+        }
+    }
+}
+
+/// Returns where the hold's scripts, which are root's, write how it stands.
+pub fn hold_directory(run: &Path) -> PathBuf {
+    let mut name = run.as_os_str().to_owned();
+    name.push("-hold");
+    PathBuf::from(name)
+}
+
+/// Two calls cover a passing fault; who asks a third time has no time left to be polite.
+const FORCED_FROM: u32 = 3;
+/// systemd takes a job in milliseconds, on a machine that swaps in seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How late logind's own timer may be.
+const PATIENCE_MARGIN: Duration = Duration::from_secs(2);
+/// `InhibitDelayMaxSec` of logind, where nobody has changed it.
+const DELAY_DEFAULT: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
