@@ -112,6 +112,7 @@ impl Health {
             ups::plan_margin(&snapshot.status),
             cluster::shutdown(&snapshot.status),
             cluster::recovery(&snapshot.status),
+            cluster::planned_stop(&snapshot.status),
             cluster::file(&snapshot.status),
             cluster::clock(&snapshot.status),
         ];

@@ -47,10 +47,11 @@ impl Kind {
 
 /// All metrics of our own, and the two of the UPS that have a form of their own; for its numeric
 /// variables see `docs/metrics.md`.
-pub const FAMILIES: [&Family; 20] = [
+pub const FAMILIES: [&Family; 21] = [
     &BUILD_INFO,
     &PHASE,
     &HOST_PRESENCE,
+    &PLANNED_STOP,
     &PEER_UP,
     &PEER_REFUSED,
     &UPS_READING_AGE,
@@ -88,6 +89,12 @@ pub(crate) const HOST_PRESENCE: Family = Family {
     kind: Kind::Gauge,
     labels: &["host", "presence"],
     help: "1 for what this host knows of whether the other is there, 0 for the rest.",
+};
+pub(crate) const PLANNED_STOP: Family = Family {
+    name: "curfew_planned_stop",
+    kind: Kind::Gauge,
+    labels: &["host"],
+    help: "1 while somebody stops the host, or has stopped it, outside of any shutdown, else 0.",
 };
 pub(crate) const PEER_UP: Family = Family {
     name: "curfew_peer_up",

@@ -74,11 +74,17 @@ enum ListenError {
     #[error("logind cannot be asked")]
     Ask(#[from] LogindError),
     #[error("the system bus does not say when logind says something")]
-    Subscribe(#[source] zbus::Error),
+    Subscribe(#[source] Box<zbus::Error>),
     #[error("the system bus does not answer")]
     Answer,
     #[error("the system bus has gone")]
     Lose,
+}
+
+impl ListenError {
+    fn subscribe(failed: zbus::Error) -> Self {
+        Self::Subscribe(Box::new(failed))
+    }
 }
 
 impl OsWatch {
@@ -139,9 +145,10 @@ impl OsWatch {
             let bus = self.logind.connect().await?;
             let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal);
             let rule = rule.interface("org.freedesktop.login1.Manager");
-            let rule = rule.map(|it| it.build()).map_err(ListenError::Subscribe)?;
+            let rule =
+                rule.map(zbus::match_rule::Builder::build).map_err(ListenError::subscribe)?;
             let signals = MessageStream::for_match_rule(rule, &bus, None).await;
-            Ok::<_, ListenError>((signals.map_err(ListenError::Subscribe)?, bus))
+            Ok::<_, ListenError>((signals.map_err(ListenError::subscribe)?, bus))
         };
         let connected = timeout(CONNECT_LIMIT, connecting).await;
         let (mut signals, bus) = connected.map_err(|_late| ListenError::Answer)??;

@@ -1,7 +1,9 @@
 //! Notes and commands as a person reads them.
 
+use std::collections::BTreeSet;
+
 use curfew_coordinator::{Command, HostName, Note, Status};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Logs what happened: one constant message, the data as fields.
 pub(super) fn log(note: &Note) {
@@ -27,14 +29,13 @@ pub(super) fn log(note: &Note) {
         Note::Declared { number, trigger, evidence, time_left, .. } => {
             warn!(number, %trigger, ?time_left, "shutdown declared: {evidence}");
         }
-        Note::PlannedStopSeen { stop, live_dependents } if !live_dependents.is_empty() => {
-            let names: Vec<_> = live_dependents.iter().map(HostName::as_str).collect();
-            let names = names.join(", ");
-            warn!(
-                stop = stop.as_str(),
-                "this host is stopped by hand while {names} use its exports"
-            );
-        }
+        Note::PlannedStopSeen { stop, live_dependents } if !live_dependents.is_empty() => error!(
+            stop = stop.as_str(),
+            "this host {} by somebody's hand while {} use its files and will hang: start it again \
+             soon, or stop them now; next time `curfew shutdown` stops all in order",
+            stop.in_words(),
+            names(live_dependents)
+        ),
         Note::PlannedStopOverdue { host } => {
             warn!(%host, "the host went down to boot again and has not come: look at its console");
         }
@@ -60,6 +61,26 @@ pub(super) fn log(note: &Note) {
         | Note::Ready { .. }
         | Note::Ended { .. } => info!(target: "curfew::note", "{data}"),
     }
+}
+
+/// Returns what the people at the terminals of this host must hear of at once.
+pub(super) fn to_terminals(note: &Note, host: &str) -> Option<String> {
+    let Note::PlannedStopSeen { stop, live_dependents } = note else { return None };
+    if live_dependents.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "curfew: {host} {} while {} have its files mounted: they will hang. Start it again soon, or \
+         stop them now. `shutdown -c` calls off a stop that is only scheduled; `curfew shutdown` \
+         stops all in order.",
+        stop.in_words(),
+        names(live_dependents)
+    ))
+}
+
+fn names(hosts: &BTreeSet<HostName>) -> String {
+    let names: Vec<_> = hosts.iter().map(HostName::as_str).collect();
+    names.join(", ")
 }
 
 /// Says what a command will set going, or why it cannot.
@@ -89,4 +110,25 @@ pub(super) fn command(command: &Command, status: &Status) -> Result<String, Stri
         }
     };
     Ok(said.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use curfew_coordinator::OsStop;
+
+    use super::*;
+
+    #[test]
+    fn the_terminals_hear_of_a_stop_only_where_it_hurts_somebody() {
+        let seen = |hosts: &[&str]| Note::PlannedStopSeen {
+            stop: OsStop::Off,
+            live_dependents: hosts.iter().map(|host| HostName::from(*host)).collect(),
+        };
+        assert_eq!(to_terminals(&seen(&[]), "nfs"), None);
+        assert_eq!(to_terminals(&Note::PlannedStopTakenBack, "nfs"), None);
+        let text = to_terminals(&seen(&["k8s-1", "k8s-2"]), "nfs").expect("it hurts two");
+        let expected = "curfew: nfs powers off while k8s-1, k8s-2 have its files mounted";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.is_ascii() && text.len() <= 400, "the hand takes no more");
+    }
 }

@@ -141,6 +141,7 @@ impl Keeper {
             let date = Date(u64::try_from(clock::wall_seconds()).unwrap_or_default());
             for note in step.notes {
                 describe::log(&note);
+                self.outlets.tell_terminals(&note);
                 let boot = self.outlets.boot.clone();
                 self.journal.append(Entry { date, at, boot, note });
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use curfew_coordinator::Event;
+use curfew_coordinator::{Event, OsStop};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tracing::info;
@@ -12,7 +12,7 @@ use super::keeper::Input;
 use super::outlet::{Calling, FAREWELL};
 use crate::cluster_file::System;
 use crate::os::{Level, News, OsWatch};
-use crate::power::systemd::logind::Logind;
+use crate::power::systemd::logind::{Logind, Way};
 use crate::task::Supervisor;
 
 /// What is known of the machine going down when the agent is told to end.
@@ -98,9 +98,8 @@ impl Os {
         let question = logind.is_system_stopping();
         let is_stopping = matches!(timeout(STOPPING_LIMIT, question).await, Ok(Ok(true)));
         if is_stopping {
-            if let Some(event) = event_of(Level::Down(None))
-                && inputs.send(Input::Fact(event)).await.is_err()
-            {
+            let stop = Event::OsStopSeen(Some(OsStop::Unknown));
+            if inputs.send(Input::Fact(stop)).await.is_err() {
                 info!("the keeper has ended before it could be told that the machine goes down");
             }
         }
@@ -108,9 +107,16 @@ impl Os {
     }
 }
 
-/// Returns what there is to tell the coordinator, which has no word for this yet.
-fn event_of(_level: Level) -> Option<Event> {
-    None
+/// Returns what there is to tell the coordinator; what is unknown is not told.
+fn event_of(level: Level) -> Option<Event> {
+    let stop = match level {
+        Level::Unknown => return None,
+        Level::Up => None,
+        Level::Down(None) => Some(OsStop::Unknown),
+        Level::Down(Some(Way::Off)) => Some(OsStop::Off),
+        Level::Down(Some(Way::Reboot)) => Some(OsStop::Reboot),
+    };
+    Some(Event::OsStopSeen(stop))
 }
 
 /// One for each change; they come seconds apart.

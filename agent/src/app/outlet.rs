@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{
-    Action, BootId, Call, Cause, Coordinator, End, Event, HostName, WakeTarget,
+    Action, BootId, Call, Cause, Coordinator, End, Event, HostName, Note, WakeTarget,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -133,6 +133,14 @@ impl Outlets {
         *self.http_tried.borrow() && self.peers.borrow().has_tried_port
     }
 
+    /// Has written to all terminals what the people there must hear of at once.
+    pub(super) fn tell_terminals(&self, note: &Note) {
+        if let Some(text) = super::describe::to_terminals(note, &self.me.name) {
+            // What is refused was logged, and this was, too.
+            drop(self.call(PowerCall::Warn(text)));
+        }
+    }
+
     /// Gives the last state the time to leave.
     pub(super) async fn say_farewell(&self) {
         tokio::time::sleep(FAREWELL).await;
@@ -140,7 +148,7 @@ impl Outlets {
 
     /// Hands a call to the power task; returns why it does not take it: it hangs in earlier calls,
     /// each of which has a limit of its own.
-    pub(super) fn call(&self, call: PowerCall) -> Option<String> {
+    fn call(&self, call: PowerCall) -> Option<String> {
         let refused = self.calls.try_send(call).err()?;
         error!(error = %refused, "the call to the operating system has to wait");
         Some("earlier calls have not been answered yet".to_owned())
@@ -258,7 +266,10 @@ impl Caller {
                     info!("a stop runs already: it is not called again");
                     let outcome = match call.end {
                         End::Hold => Event::HoldEntered(None),
-                        End::Off | End::Cut => Event::StopAccepted,
+                        End::Off | End::Cut => {
+                            self.calling.send_replace(Calling::Taken);
+                            Event::StopAccepted
+                        }
                     };
                     return self.tell(outcome).await;
                 }

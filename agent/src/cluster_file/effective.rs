@@ -171,7 +171,7 @@ impl<'a> HostTable<'a> {
         match &host.system {
             System::Command(commands) => command = Some(CommandTable::of(commands)),
             System::Systemd(it) => {
-                systemd = Some(SystemdTable { run: it.run.display().to_string() })
+                systemd = Some(SystemdTable { run: it.run.display().to_string() });
             }
             System::Talos(it) => {
                 talos = Some(TalosTable { socket: it.socket.display().to_string() });

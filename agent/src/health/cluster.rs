@@ -9,6 +9,7 @@ use super::{Check, State, seconds};
 use crate::snapshot::Snapshot;
 
 pub(super) const FILE: &str = "cluster-file";
+const PLANNED_STOP: &str = "planned-stop";
 pub(super) const PEER: &str = "peer-";
 
 pub(super) fn shutdown(status: &Status) -> Check {
@@ -54,6 +55,30 @@ pub(super) fn recovery(status: &Status) -> Check {
     let hosts = names(&due);
     let remedy = "nothing while the recovery runs, else `curfew wake`";
     Check::warn(RECOVERY, format!("still to be woken: {hosts}"), remedy)
+}
+
+pub(super) fn planned_stop(status: &Status) -> Check {
+    if let Some(stop) = status.planned_stop {
+        let words = stop.in_words();
+        let hurt = names(&status.live_dependents);
+        if hurt.is_empty() {
+            let reason = format!("this host {words}, and nobody uses its files");
+            return Check::warn(PLANNED_STOP, reason, "nothing, it was somebody's will");
+        }
+        let reason = format!("this host {words} while {hurt} use its files and will hang");
+        let remedy = "start it again soon, or stop them now; `curfew shutdown` stops all in order";
+        return Check::fail(PLANNED_STOP, reason, remedy);
+    }
+    let stopped = status
+        .hosts
+        .iter()
+        .filter_map(|(host, it)| Some(format!("{host} {}", it.planned_stop?.in_words())));
+    let stopped: Vec<_> = stopped.collect();
+    if stopped.is_empty() {
+        return Check::pass(PLANNED_STOP, "nobody stops a host by hand");
+    }
+    let remedy = "nothing if it was you; `curfew wake` brings a host back";
+    Check::warn(PLANNED_STOP, format!("by hand: {}", stopped.join(", ")), remedy)
 }
 
 pub(super) fn file(status: &Status) -> Check {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use curfew_coordinator::{
-    Cause, Debt, HostName, HostStatus, Line, Owed, Phase, PlanStatus, PlannedStop, Presence,
-    Reason, ShutdownStatus, Standing, Status, Time, Trigger, UpsStatus,
+    Cause, Debt, HostName, HostStatus, Line, OsStop, Owed, Phase, PlanStatus, PlannedStop,
+    Presence, Reason, ShutdownStatus, Standing, Status, Time, Trigger, UpsStatus,
 };
 use tokio::time::Instant;
 
@@ -372,4 +372,23 @@ async fn a_second_ups_that_is_silent_is_a_warning_and_no_more() {
     assert_eq!(find(&snapshot).state, State::Warn);
     let page = crate::metrics::render(&snapshot, &crate::metrics::Counters::new());
     assert!(!page.contains("network_ups_tools_battery_charge{ups=\"rack\"}"), "{page}");
+}
+
+#[test]
+fn a_stop_by_hand_is_told_and_fails_where_it_hurts() {
+    assert_eq!(look("planned-stop", |_| {}).0, State::Pass);
+    let (state, text) = look("planned-stop", |it| {
+        host(it, "k8s-1").planned_stop = Some(OsStop::Reboot);
+    });
+    assert_eq!(state, State::Warn);
+    assert!(text.starts_with("by hand: k8s-1 reboots: "), "{text}");
+    let (state, text) = look("planned-stop", |it| it.status.planned_stop = Some(OsStop::Off));
+    assert_eq!(state, State::Warn);
+    assert!(text.starts_with("this host powers off, and nobody uses its files"), "{text}");
+    let (state, text) = look("planned-stop", |it| {
+        it.status.planned_stop = Some(OsStop::Off);
+        it.status.live_dependents = BTreeSet::from([HostName::from("k8s-2")]);
+    });
+    assert_eq!(state, State::Fail);
+    assert!(text.starts_with("this host powers off while k8s-2 use its files"), "{text}");
 }

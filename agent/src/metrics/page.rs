@@ -9,7 +9,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::{
     BUILD_INFO, CERTIFICATE_EXPIRY, Counters, Family, HEALTH_STATUS, HISTORY_EVENTS_LOST,
     HOST_PRESENCE, JOURNAL_DURABLE, JOURNAL_WRITE_FAILURES, Kind, PEER_UP, PHASE, PLAN_MARGIN,
-    PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, SHUTDOWN, STOP_TIME, TRIGGER, UPS_READING_AGE, nut,
+    PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, PLANNED_STOP, SHUTDOWN, STOP_TIME, TRIGGER,
+    UPS_READING_AGE, nut,
 };
 use crate::health::{Health, State};
 use crate::snapshot::Snapshot;
@@ -60,7 +61,10 @@ fn hosts(page: Recording<'_>, status: &Status) {
                 page.set(&PHASE, [name.as_str(), phase.as_str()], one_if(phase == current));
             }
         }
-        if *name == status.host {
+        let is_me = *name == status.host;
+        let planned = if is_me { status.planned_stop } else { host.planned_stop };
+        page.set(&PLANNED_STOP, [name.as_str()], one_if(planned.is_some()));
+        if is_me {
             continue;
         }
         for (presence, word) in PRESENCES {

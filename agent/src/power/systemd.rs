@@ -181,19 +181,15 @@ impl SystemdPower {
             sleep(LOOK_EVERY).await;
         };
         let shutdown = reason.shutdown;
-        let is_by_hand = self.is_by_hand.load(Ordering::Relaxed);
-        let is_now = match &last {
-            Progress::Stopping => return,
-            // The hand goes around a logind that is stuck.
-            Progress::Delayed(_) => false,
-            Progress::Idle => true,
-            Progress::Unknown(why) if is_by_hand => {
-                // systemd has the job, and takes the bus down with the rest: no news is good news.
-                info!(shutdown, why, "how far the stop has come is not to be seen any more");
-                return;
-            }
-            Progress::Unknown(_) => false,
-        };
+        if let Progress::Unknown(why) = &last
+            && self.is_by_hand.load(Ordering::Relaxed)
+        {
+            // systemd has the job, and takes the bus down with the rest: no news is good news.
+            info!(shutdown, why, "how far the stop has come is not to be seen any more");
+            return;
+        }
+        // Politely where logind may only be stuck: the hand goes around it.
+        let is_now = matches!(last, Progress::Idle);
         warn!(shutdown, ?last, "the stop was taken and nothing goes down: the hand is asked");
         let request = Request::Stop { shutdown, way: Way::Off, is_now };
         match self.hand.ask(&request).await {

@@ -94,7 +94,7 @@ mod tests {
         let flag = Flag::new(Path::new("/run/curfew"), "eaton".to_owned(), boot, minute);
         let cut =
             Cut { method: "shutdown.return".to_owned(), earliest: Duration::from_millis(1001) };
-        let text = flag.text(7, &cut, Duration::from_millis(99_000));
+        let text = flag.text(7, &cut, Duration::from_secs(99));
         let expected = "version=1\nshutdown=7\nboot=0f0e0d0c-0b0a-0908-0706-050403020100\n\
                         ups=eaton\nmethod=shutdown.return\nearliest=101\nstop-within=60\n";
         assert_eq!(text, expected);

@@ -34,7 +34,7 @@ pub enum Way {
 pub enum LogindError {
     /// There is no bus.
     #[error("the system bus cannot be reached (`systemctl status dbus`)")]
-    Connect(#[source] zbus::Error),
+    Connect(#[source] Box<zbus::Error>),
     /// Who is asked refuses it to this user.
     #[error("{who} refuses {what} to this user: {remedy}")]
     Refuse {
@@ -46,7 +46,7 @@ pub enum LogindError {
         remedy: &'static str,
         /// What it said.
         #[source]
-        source: zbus::Error,
+        source: Box<zbus::Error>,
     },
     /// The call failed in another way.
     #[error("{who} has not done {what}")]
@@ -57,7 +57,7 @@ pub enum LogindError {
         what: &'static str,
         /// What it said.
         #[source]
-        source: zbus::Error,
+        source: Box<zbus::Error>,
     },
     /// It may or may not do it.
     #[error("{what} was not answered within {} s", LIMIT.as_secs())]
@@ -143,7 +143,7 @@ impl Logind {
             None => Builder::system(),
         };
         let connecting = async { builder?.build().await };
-        connecting.await.map_err(LogindError::Connect)
+        connecting.await.map_err(|failed: zbus::Error| LogindError::Connect(Box::new(failed)))
     }
 }
 
@@ -242,19 +242,24 @@ struct Service {
 impl Service {
     fn failed(&self, what: &'static str, source: zbus::Error) -> LogindError {
         let who = self.who;
-        let name = match &source {
-            zbus::Error::MethodError(name, _, _) => Some(name.as_str()),
-            _ => None,
-        };
-        match name {
-            Some(
-                "org.freedesktop.DBus.Error.AccessDenied"
-                | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
-            ) => LogindError::Refuse { who, what, remedy: REMEDY, source },
-            Some(_) | None => LogindError::Call { who, what, source },
+        let is_refused = matches!(
+            &source,
+            zbus::Error::MethodError(name, _, _) if REFUSALS.contains(&name.as_str())
+        );
+        let source = Box::new(source);
+        if is_refused {
+            LogindError::Refuse { who, what, remedy: REMEDY, source }
+        } else {
+            LogindError::Call { who, what, source }
         }
     }
 }
+
+/// How logind, or the bus, says no to this user.
+const REFUSALS: [&str; 2] = [
+    "org.freedesktop.DBus.Error.AccessDenied",
+    "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
+];
 
 const LOGIND: Service = Service {
     who: "logind",

@@ -183,11 +183,12 @@ impl Logind {
     async fn inhibit(
         &self,
         what: &str,
-        _who: &str,
-        _why: &str,
+        who: &str,
+        why: &str,
         mode: &str,
     ) -> fdo::Result<zbus::zvariant::OwnedFd> {
         assert_eq!((what, mode), ("shutdown", "delay"));
+        assert!(!who.is_empty() && !why.is_empty(), "a person reads them");
         if of(&self.0).inhibits == Manner::Refuses {
             return Err(fdo::Error::AccessDenied("Permission denied".to_owned()));
         }
