@@ -70,8 +70,8 @@ pub(super) fn to_terminals(note: &Note, host: &str) -> Option<String> {
         return None;
     }
     Some(format!(
-        "curfew: {host} {} while {} have its files mounted: they will hang. Start it again soon, or \
-         stop them now. `shutdown -c` calls off a stop that is only scheduled; `curfew shutdown` \
+        "curfew: {host} {} while {} have its files mounted: they will hang. Start it again soon, \
+         or stop them now. `shutdown -c` calls off a stop that is only scheduled; `curfew shutdown` \
          stops all in order.",
         stop.in_words(),
         names(live_dependents)

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use curfew_coordinator::Phase;
+use curfew_nut::error::Chain;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -26,7 +27,7 @@ impl Vitals {
     /// run.
     pub(super) fn new(environment: &Environment) -> Self {
         let notifier = Notifier::new(environment).unwrap_or_else(|failed| {
-            warn!(failure = %curfew_nut::error::Chain(&failed), "the service manager hears nothing");
+            warn!(failure = %Chain(&failed), "the service manager hears nothing");
             Notifier::default()
         });
         Self { notifier, started_at: Instant::now(), is_ready: false, fed_at: None }

@@ -238,7 +238,11 @@ impl SystemdPower {
                 return Outcome::Accepted;
             }
             Err(failed) => {
-                warn!(shutdown, failure = %Chain(&failed), "logind leads nowhere: the hand is asked");
+                warn!(
+                    shutdown,
+                    failure = %Chain(&failed),
+                    "logind leads nowhere: the hand is asked"
+                );
                 failures.push(Chain(&failed).to_string());
                 if failed.is_open() {
                     self.is_by_hand.store(false, Ordering::Relaxed);
