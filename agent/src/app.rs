@@ -179,6 +179,7 @@ impl Agent {
             fresh: self.fresh(),
             published_at: None,
             http_tried,
+            are_terminals_told: false,
         }
     }
 }

@@ -60,6 +60,8 @@ pub(super) struct Outlets {
     pub(super) published_at: Option<Instant>,
     /// Whether the port of HTTP is open, or was found to be taken.
     pub(super) http_tried: watch::Receiver<bool>,
+    /// Whether the terminals have heard of the planned stop that is under way.
+    pub(super) are_terminals_told: bool,
 }
 
 /// What the power task is asked for.
@@ -133,9 +135,15 @@ impl Outlets {
         *self.http_tried.borrow() && self.peers.borrow().has_tried_port
     }
 
-    /// Has written to all terminals what the people there must hear of at once.
-    pub(super) fn tell_terminals(&self, note: &Note) {
-        if let Some(text) = super::describe::to_terminals(note, &self.me.name) {
+    /// Has written to all terminals what the people there must hear of at once, and only once: that
+    /// it is known which way the machine goes is no news to them.
+    pub(super) fn tell_terminals(&mut self, note: &Note) {
+        if *note == Note::PlannedStopTakenBack {
+            self.are_terminals_told = false;
+        }
+        let Some(text) = super::describe::to_terminals(note, &self.me.name) else { return };
+        if !self.are_terminals_told {
+            self.are_terminals_told = true;
             // What is refused was logged, and this was, too.
             drop(self.call(PowerCall::Warn(text)));
         }
