@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use curfew_coordinator::{
-    Action, Answer, Cluster, Coordinator, End, Event, Host, HostName, Line, Link, Reading, ReadyBy,
-    Saved, Session, Settings, Start, StateMessage, Step, Time, Ups, WakeTarget, Watch,
+    Action, Answer, ClientSight, Cluster, Coordinator, End, Event, Host, HostName, Line, Link,
+    Reading, ReadyBy, Saved, Session, Settings, Start, StateMessage, Step, Time, Ups, WakeTarget,
+    Watch,
 };
 
 const SECOND: u64 = 1000;
@@ -178,8 +179,9 @@ impl World {
         self.tell(host, Event::LinkSeen(link));
         if *host == owner {
             let others = self.cluster.names().into_iter().filter(|other| *other != owner);
-            let seen = others.map(|other| (self.agents.contains_key(&other), other));
-            let seen = seen.map(|(sees, it)| (it, sees)).collect();
+            let sight = |runs| if runs { ClientSight::Present } else { ClientSight::Nothing };
+            let seen = others.map(|other| (sight(self.agents.contains_key(&other)), other));
+            let seen = seen.map(|(sight, it)| (it, sight)).collect();
             self.tell(host, Event::ClientsSeen(seen));
             self.tell(host, Event::ExportsProbed(true));
         } else {

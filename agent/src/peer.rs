@@ -52,7 +52,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Counters;
 
-pub use self::convert::{DecodeError, HOSTS_MAX};
+pub use self::convert::{ADDRESSES_MAX, DecodeError, HOSTS_MAX};
 pub use self::credentials::{Credentials, CredentialsError, CredentialsState, Holder};
 pub use self::link::LinkError;
 pub use self::operator::{OperatorError, command};

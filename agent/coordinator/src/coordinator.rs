@@ -11,6 +11,7 @@
 //! outside of any shutdown), `tell` and `view` (what others get to know).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ use crate::plan::Schedule;
 use crate::shutdown::Shutdown;
 use crate::stop_time::StopHistory;
 use crate::{
-    Abilities, Action, Begun, BootId, Cluster, Date, Event, HostName, Note, OsStop, Owed, Plan,
-    Planned, Saved, Session, Settings, Step, Time, Watch,
+    Abilities, Action, Begun, BootId, ClientSight, Cluster, Date, Event, HostName, Note, OsStop,
+    Owed, Plan, Planned, Saved, Session, Settings, Step, Time, Watch,
 };
 
 mod absorb;
@@ -72,7 +73,9 @@ pub struct Coordinator {
     peers: BTreeMap<HostName, Peer>,
     link: LinkWatch,
     mounts: Option<BTreeSet<HostName>>,
-    clients: BTreeMap<HostName, (bool, Time)>,
+    client_addresses: BTreeSet<IpAddr>,
+    /// What this NFS server saw of the others, and when.
+    clients: BTreeMap<HostName, (ClientSight, Time)>,
     /// A blind declaration that this host does not follow: its number and declarer.
     blind_heard: Option<(u64, HostName)>,
 

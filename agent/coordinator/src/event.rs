@@ -1,6 +1,7 @@
 //! Everything that the coordinator can learn: facts, in the past tense.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,9 +38,11 @@ pub enum Event {
     /// The NFS mounts of this host were read: the hosts of the cluster that serve them. None if
     /// they could not be read.
     MountsRead(Option<BTreeSet<HostName>>),
-    /// This NFS server has looked at its clients: for each host, whether it sees anything of it.
-    /// A host that is absent from the map could not be judged.
-    ClientsSeen(BTreeMap<HostName, bool>),
+    /// The same look has shown under which addresses the servers know this host as an NFS client.
+    ClientAddressesRead(BTreeSet<IpAddr>),
+    /// This NFS server has looked at its clients: for each host, what it sees of it. A host that
+    /// is absent from the map could not be judged.
+    ClientsSeen(BTreeMap<HostName, ClientSight>),
     /// A readiness probe that was asked for has answered.
     ReadyProbed {
         /// The host.
@@ -114,6 +117,32 @@ pub enum Answer {
     Silent,
     /// The look could not be taken.
     Unknown,
+}
+
+/// What an NFS server sees of a host, in rising order of what the host may have to lose.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum ClientSight {
+    /// No client of it, all that could tell of one having been read.
+    Nothing,
+    /// Clients that have not renewed for a lease, and no other sign: what a host leaves behind
+    /// that went without unmounting, or that cannot be reached.
+    Stale,
+    /// A client.
+    Present,
+}
+
+impl ClientSight {
+    /// All sights.
+    pub const ALL: [Self; 3] = [Self::Nothing, Self::Stale, Self::Present];
+
+    /// Returns the word for logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Stale => "stale",
+            Self::Present => "present",
+        }
+    }
 }
 
 /// What one look at the link to the peers has shown; absent is unknown.

@@ -39,7 +39,7 @@ pub use cluster::{
     BuiltIn, Cluster, Host, OffProof, ReadyBy, Settings, StopTimes, Ups, WakeTarget,
 };
 pub use coordinator::{Coordinator, Start};
-pub use event::{Answer, Command, Event, Link, OsStop};
+pub use event::{Answer, ClientSight, Command, Event, Link, OsStop};
 pub use gauge::{Gauge, SavedGauge};
 pub use message::{HeardOf, Standing, StateMessage, ToldShutdown};
 #[cfg(feature = "mistakes")]

@@ -1,6 +1,7 @@
 //! What a host tells its peers: its whole state, once a second and on change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct StateMessage {
     pub heard: BTreeMap<HostName, HeardOf>,
     /// The hosts of which it has NFS mounts; none if it cannot tell.
     pub mounts: Option<BTreeSet<HostName>>,
+    /// The addresses under which those know it as a client, as far as its mounts say.
+    pub client_addresses: BTreeSet<IpAddr>,
     /// The stop times that it has measured or heard of.
     pub stop_times: BTreeMap<HostName, Vec<StopTime>>,
     /// Its wall clock, to find clocks that differ.

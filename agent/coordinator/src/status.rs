@@ -1,6 +1,7 @@
 //! What a person or a monitor wants to know, as one plain value.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -139,6 +140,12 @@ pub struct HostStatus {
     pub waiting_for: BTreeSet<HostName>,
     /// Serves, in the eyes of this host; none if nobody looked.
     pub is_ready: Option<bool>,
+    /// The hosts of which it has NFS mounts, as it says itself; none if it cannot tell.
+    #[serde(default)]
+    pub mounts: Option<BTreeSet<HostName>>,
+    /// The addresses under which those know it as a client.
+    #[serde(default)]
+    pub client_addresses: BTreeSet<IpAddr>,
     /// The version of its agent.
     pub version: Option<String>,
     /// Its cluster file differs from this host's.

@@ -18,6 +18,7 @@ use super::Agent;
 use super::keeper::Input;
 use crate::mounts::Mounts;
 use crate::network::{Answer, Network, NetworkEvent, Paths, Watched};
+use crate::peer::ADDRESSES_MAX;
 use crate::ready::{ReadyProbe, Target};
 use crate::task::Supervisor;
 
@@ -192,7 +193,7 @@ impl OwnEyes {
         let mut beats = interval(MOUNTS_EVERY);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while cancel.run_until_cancelled(beats.tick()).await.is_some() {
-            let mut facts = vec![Event::MountsRead(self.look().await)];
+            let mut facts = self.look().await;
             if let Some(exports) = &self.exports {
                 facts.push(Event::ExportsProbed(probe.ask(exports).await.is_ready));
             }
@@ -205,8 +206,9 @@ impl OwnEyes {
         Ok(())
     }
 
-    /// Returns the hosts of which this one has mounts; none if that cannot be read.
-    async fn look(&self) -> Option<BTreeSet<HostName>> {
+    /// Returns the hosts of which this one has mounts, none if that cannot be read, and the
+    /// addresses under which those know it.
+    async fn look(&self) -> Vec<Event> {
         let mounts = match self.mounts.look().await {
             Ok(mounts) => mounts,
             Err(failed) => {
@@ -217,15 +219,18 @@ impl OwnEyes {
                          until it is off, not only until it halts"
                     );
                 }
-                return None;
+                return vec![Event::MountsRead(None)];
             }
         };
         self.is_blind.store(false, Ordering::Relaxed);
         let by_address = |address: IpAddr| self.servers.get(&address.to_string());
-        let servers = mounts.iter().filter_map(|mount| {
+        let of_cluster = mounts.iter().filter_map(|mount| {
             let address = mount.server_address.and_then(by_address);
-            address.or_else(|| self.servers.get(&mount.server)).cloned()
+            let server = address.or_else(|| self.servers.get(&mount.server)).cloned()?;
+            Some((server, mount.client_address))
         });
-        Some(servers.collect())
+        let (servers, own): (BTreeSet<_>, BTreeSet<_>) = of_cluster.unzip();
+        let own = own.into_iter().flatten().take(ADDRESSES_MAX).collect();
+        vec![Event::MountsRead(Some(servers)), Event::ClientAddressesRead(own)]
     }
 }

@@ -24,6 +24,8 @@ pub(crate) fn snapshot() -> Snapshot {
         heard: Some(Duration::from_millis(300)),
         waiting_for: BTreeSet::new(),
         is_ready: Some(true),
+        mounts: Some(BTreeSet::new()),
+        client_addresses: BTreeSet::new(),
         version: Some("0.1.0".to_owned()),
         has_other_file: false,
         boot: Some(format!("boot-of-{name}").into()),

@@ -34,6 +34,8 @@ pub enum DecodeError {
 
 /// A cluster has at most this many hosts; so no set or map of hosts is larger.
 pub const HOSTS_MAX: usize = 128;
+/// A host has an address or two for each of its networks.
+pub const ADDRESSES_MAX: usize = 64;
 /// One reason for each trigger and host is the most that can be.
 const REASONS_MAX: usize = 7 * HOSTS_MAX;
 /// The last five stop times of a host count; some room for other versions.

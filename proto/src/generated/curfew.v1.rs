@@ -147,6 +147,9 @@ pub struct State {
     /// Somebody stops its OS outside of any shutdown that it takes part in; absent if nobody does.
     #[prost(enumeration = "PlannedStop", optional, tag = "18")]
     pub planned: ::core::option::Option<i32>,
+    /// The addresses under which the servers of its mounts know it as an NFS client.
+    #[prost(string, repeated, tag = "19")]
+    pub client_addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One run of an agent.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -37,8 +37,9 @@ impl Coordinator {
             }
             Event::LinkSeen(link) => self.link.on_seen(self.now, link),
             Event::MountsRead(mounts) => self.mounts = mounts,
+            Event::ClientAddressesRead(addresses) => self.client_addresses = addresses,
             Event::ClientsSeen(clients) => {
-                let seen = clients.into_iter().map(|(host, sees)| (host, (sees, self.now)));
+                let seen = clients.into_iter().map(|(host, sight)| (host, (sight, self.now)));
                 self.clients = seen.collect();
             }
             Event::ReadyProbed { host, is_ready } => self.on_ready_probed(&host, is_ready),

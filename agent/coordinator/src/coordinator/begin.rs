@@ -8,8 +8,8 @@ use crate::mistake::Mistake;
 use crate::owed::{Debt, unite};
 use crate::peer::Peer;
 use crate::{
-    Action, BeginReason, Begun, Call, Cause, End, HostName, Line, Note, OffProof, Owed, Phase,
-    ReadyBy, ReleaseProof, Standing, Time,
+    Action, BeginReason, Begun, Call, Cause, ClientSight, End, HostName, Line, Note, OffProof,
+    Owed, Phase, ReadyBy, ReleaseProof, Standing, Time,
 };
 
 /// The call to one's own OS, as far as no journal needs to know of it.
@@ -243,13 +243,26 @@ impl Coordinator {
     }
 
     /// Returns whether this host's own eyes see nothing of `host`. What cannot be read counts as
-    /// still there; a host without exports has nothing that could be seen.
+    /// still there; a host without exports has nothing that could be seen. A client that has not
+    /// renewed for a lease is what is left of a host that said `stopping`; of any other it may be
+    /// that of a machine behind a loose cable.
     fn sees_nothing_of(&self, host: &HostName) -> bool {
         let serves =
             self.cluster.host(&self.me).is_some_and(|me| matches!(me.ready, ReadyBy::Exports(_)));
         let limit = self.settings().built_in.frame_window;
         match self.clients.get(host) {
-            Some((sees, at)) => !sees && self.now.since(*at) <= limit,
+            Some((sight, at)) => {
+                let has_left = || {
+                    let phase = self.peers.get(host).and_then(|peer| peer.phase);
+                    phase.is_some_and(Phase::has_begun)
+                };
+                let is_gone = match sight {
+                    ClientSight::Nothing => true,
+                    ClientSight::Stale => has_left(),
+                    ClientSight::Present => false,
+                };
+                is_gone && self.now.since(*at) <= limit
+            }
             None => !serves,
         }
     }

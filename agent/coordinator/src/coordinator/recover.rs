@@ -59,6 +59,7 @@ impl Coordinator {
             peers: names.into_iter().map(|name| (name, Peer::default())).collect(),
             link: LinkWatch::default(),
             mounts: None,
+            client_addresses: BTreeSet::new(),
             clients: BTreeMap::new(),
             blind_heard: None,
             shutdown: open_of(&saved, is_same_boot, mistaken),

@@ -1,6 +1,7 @@
 //! What others get to know, and what becomes durable before they do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Coordinator;
@@ -23,6 +24,7 @@ pub(super) struct Told {
     ended: u64,
     owed: BTreeMap<HostName, Owed>,
     mounts: Option<BTreeSet<HostName>>,
+    client_addresses: BTreeSet<IpAddr>,
     line: Option<Line>,
 }
 
@@ -50,6 +52,7 @@ impl Coordinator {
             owed: self.owed.clone(),
             heard: self.told_heard(),
             mounts: self.mounts.clone(),
+            client_addresses: self.client_addresses.clone(),
             stop_times: self.stop_history.told().clone(),
             date: self.date_now(),
         }
@@ -113,6 +116,7 @@ impl Coordinator {
             ended,
             owed,
             mounts,
+            client_addresses,
             line,
         } = told;
         let is_open = match &self.shutdown {
@@ -130,6 +134,7 @@ impl Coordinator {
             && *ended == self.ended
             && *owed == self.owed
             && *mounts == self.mounts
+            && *client_addresses == self.client_addresses
             && *line == Some(self.own_line())
     }
 
@@ -145,6 +150,7 @@ impl Coordinator {
             ended: self.ended,
             owed: self.owed.clone(),
             mounts: self.mounts.clone(),
+            client_addresses: self.client_addresses.clone(),
             line: Some(self.own_line()),
         }
     }

@@ -400,6 +400,51 @@ pub(crate) fn mounts_that_cannot_be_read_count_as_still_there() {
     world.check(!world.machine(K1).has_mounts, "not before k8s-1 has unmounted");
 }
 
+/// "An `NFSv4` client … that has not renewed for a lease, of a host that said `stopping`, counts as
+/// gone": one that hangs in its unmount.
+#[test]
+fn a_client_that_does_not_renew_is_gone_when_its_host_said_stopping() {
+    let mut world = World::reference();
+    world.machine_mut(K1).can_read_mounts = false;
+    world.machine_mut(K1).stops_in = 9_000_000;
+    world.outage();
+    world.until("k8s-1 halts", 200, |world| world.phase(K1) == Some(Phase::Stopping));
+    world.tell(&K1.into(), curfew_coordinator::Event::HaltSeen);
+    world.run(20);
+    world.check(world.began(NFS).is_none(), "not while its client renews");
+    world.machine_mut(K1).is_stale = true;
+    world.until("nfs begins", 5, |world| world.began(NFS).is_some());
+    world.check(world.released(NFS, K1, ReleaseProof::Halting).is_some(), "its client is gone");
+}
+
+/// "… of a host that said `stopping`": one that fell silent without a word may run behind a loose
+/// cable, with all that it has mounted.
+#[test]
+fn a_client_that_does_not_renew_is_still_there_when_its_host_fell_silent() {
+    let mut world = World::reference();
+    world.mains_fail();
+    world.run(10);
+    world.isolate(K2);
+    world.machine_mut(K2).is_stale = true;
+    world.run(60);
+    world.check(world.presence(NFS, K2) == Some(Presence::Lost), "nobody hears it");
+    world.outage_of(&[NFS, K1]);
+    world.run(15);
+    world.check(world.released(NFS, K2, ReleaseProof::Absent).is_none(), "it is not absent");
+}
+
+/// "What it cannot read counts as still there": also a look that is too old.
+#[test]
+fn a_server_without_a_recent_look_at_its_clients_waits() {
+    let mut world = World::reference();
+    world.machine_mut(K1).can_read_mounts = false;
+    world.machine_mut(NFS).looks_at_clients = false;
+    world.outage();
+    world.until("nfs begins", 400, |world| world.began(NFS).is_some());
+    world.check(world.released(NFS, K1, ReleaseProof::Halting).is_none(), "by halting it is not");
+    world.check(world.released(NFS, K1, ReleaseProof::Off).is_some(), "only when it is off");
+}
+
 /// "While a fresh reading of its own says mains": who has not read yet looks first.
 #[test]
 pub(crate) fn an_agent_restarted_in_the_pause_looks_at_the_ups_before_it_begins() {

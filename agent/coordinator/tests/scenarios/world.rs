@@ -227,8 +227,10 @@ impl World {
         self.tell(host, Event::MountsRead(can_read.then_some(mounts)));
         if is_owner {
             let clients = self.machines.values().filter(|machine| machine.name != *host);
-            let seen = clients.map(|it| (it.name.clone(), it.has_mounts)).collect();
-            self.tell(host, Event::ClientsSeen(seen));
+            let seen = clients.map(|it| (it.name.clone(), it.sight())).collect();
+            if self.machine(host.as_str()).looks_at_clients {
+                self.tell(host, Event::ClientsSeen(seen));
+            }
             let serves = self.machine(host.as_str()).serves(self.now);
             self.tell(host, Event::ExportsProbed(serves));
         }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use curfew_coordinator::{Answer, Event, Link};
+use curfew_coordinator::{Answer, ClientSight, Event, Link};
 
 use super::{BEAT, Happening, World};
+
+/// How long a client may be silent before its server takes it for gone: the kernel's default.
+const LEASE: u64 = 90 * BEAT;
 
 impl World {
     /// Lets an agent look at everything that its drivers look at once a beat, and tell its state.
@@ -21,6 +24,8 @@ impl World {
         }
         if is_busy {
             self.tell_clients(host);
+        } else {
+            self.machine_mut(host).renewals.clear();
         }
         let watch = self.machine(host).watch.clone();
         for other in watch.alive {
@@ -78,18 +83,41 @@ impl World {
 
     /// A file server looks at its clients.
     fn tell_clients(&mut self, host: usize) {
-        let server = self.machine(host);
-        if !server.is_server {
+        if !self.machine(host).is_server {
             return;
         }
-        let name = server.name.clone();
-        let seen: BTreeMap<_, _> = self
-            .machines
-            .iter()
-            .filter(|it| it.name != name)
-            .map(|it| (it.name.clone(), it.mounts.contains(&name)))
+        let others = self.hosts().filter(|other| *other != host);
+        let seen: BTreeMap<_, _> = others
+            .map(|other| (self.machine(other).name.clone(), self.sight_of(host, other)))
             .collect();
+        let heard: Vec<_> = self.hosts().filter(|other| self.renews(host, *other)).collect();
+        for other in heard {
+            let name = self.machine(other).name.clone();
+            let now = self.now;
+            self.machine_mut(host).renewals.insert(name, now);
+        }
         self.tell(host, Event::ClientsSeen(seen));
+    }
+
+    /// Returns what a server sees of another host: who went without unmounting, or cannot be
+    /// reached, stays on its list and is stale after a lease.
+    fn sight_of(&self, server: usize, other: usize) -> ClientSight {
+        let (server, client) = (self.machine(server), self.machine(other));
+        let is_listed =
+            client.mounts.contains(&server.name) || client.left_behind.contains(&server.name);
+        let renewed = server.renewals.get(&client.name).copied().unwrap_or(self.now);
+        match is_listed {
+            false => ClientSight::Nothing,
+            true if self.now - renewed >= LEASE => ClientSight::Stale,
+            true => ClientSight::Present,
+        }
+    }
+
+    /// Returns whether a server hears of a client now; of one that it has not looked at before, too.
+    fn renews(&self, server: usize, other: usize) -> bool {
+        let (from, client) = (self.machine(server), self.machine(other));
+        let is_new = !from.renewals.contains_key(&client.name);
+        is_new || client.mounts.contains(&from.name) && self.is_linked(server, other)
     }
 
     fn has_switch(&self) -> bool {

@@ -74,6 +74,10 @@ pub struct Machine {
     pub has_halted: bool,
     /// The servers of which it has mounts.
     pub mounts: BTreeSet<HostName>,
+    /// The servers that have it on their lists still, since its power went before it unmounted.
+    pub(super) left_behind: BTreeSet<HostName>,
+    /// As a server of files: when it last heard of each client, as far as it looks.
+    pub(super) renewals: BTreeMap<HostName, u64>,
     pub(super) stop_never_ends: bool,
     pub(super) refuses_stop: bool,
     pub(super) has_unread_mounts: bool,
@@ -116,6 +120,8 @@ impl Machine {
             held_at: 0,
             has_halted: false,
             mounts: BTreeSet::new(),
+            left_behind: BTreeSet::new(),
+            renewals: BTreeMap::new(),
             stop_never_ends: false,
             refuses_stop: false,
             has_unread_mounts: false,
@@ -237,7 +243,8 @@ impl Machine {
         self.stop = None;
         self.is_held = false;
         self.has_halted = false;
-        self.mounts.clear();
+        self.left_behind.append(&mut self.mounts);
+        self.renewals.clear();
         self.kill = None;
         self.pending = None;
         self.rehearses = None;

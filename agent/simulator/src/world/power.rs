@@ -148,7 +148,11 @@ impl World {
         machine.power = Power::Booting;
         machine.boots += 1;
         machine.boot = format!("{}-{}", machine.name, machine.boots).into();
-        let span = machine.truth.boots_in;
+        let (name, span) = (machine.name.clone(), machine.truth.boots_in);
+        // A server that starts has nobody on its list.
+        for other in &mut self.machines {
+            other.left_behind.remove(&name);
+        }
         self.come_after(host, span, Moment::Boots);
     }
 
@@ -272,7 +276,9 @@ impl World {
         };
         let mounts = machine.needs.intersection(&servers).filter(is_there).cloned().collect();
         if machine.mounts != mounts && machine.stop.is_none() {
-            self.machine_mut(host).mounts = mounts;
+            let machine = self.machine_mut(host);
+            machine.left_behind.retain(|server| !mounts.contains(server));
+            machine.mounts = mounts;
             self.tell_mounts(host);
         }
     }

@@ -1,6 +1,7 @@
 //! From the wire to the coordinator: everything is checked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use curfew_coordinator::{
@@ -11,7 +12,9 @@ use curfew_coordinator::{
 use curfew_proto::v1;
 
 use super::DecodeError::{self, Missing, Range, TooLong, Unknown};
-use super::{COUNT_MAX, HOSTS_MAX, REASONS_MAX, SPAN_MAX_MS, STOP_TIMES_MAX, TEXT_LEN};
+use super::{
+    ADDRESSES_MAX, COUNT_MAX, HOSTS_MAX, REASONS_MAX, SPAN_MAX_MS, STOP_TIMES_MAX, TEXT_LEN,
+};
 use crate::peer::OperatorCommand;
 use crate::pki::{Identity, Subject};
 
@@ -36,6 +39,7 @@ pub(in crate::peer) fn decode(state: v1::State) -> Result<StateMessage, DecodeEr
         mounts: state.mounts.map(|set| decode_names(set.hosts, "mounts")).transpose()?,
         stop_times: by_name(state.stop_times, "stop_times", decode_stop_times)?,
         date: state.date.map(|date| decode_date(date, "date")).transpose()?,
+        client_addresses: decode_addresses(state.client_addresses, "client_addresses")?,
     })
 }
 
@@ -249,6 +253,13 @@ fn decode_names(names: Vec<String>, field: Field) -> Result<BTreeSet<HostName>, 
         return Err(TooLong(field));
     }
     names.into_iter().map(|name| decode_name(name, field)).collect()
+}
+
+fn decode_addresses(texts: Vec<String>, field: Field) -> Result<BTreeSet<IpAddr>, DecodeError> {
+    if texts.len() > ADDRESSES_MAX {
+        return Err(TooLong(field));
+    }
+    texts.iter().map(|text| text.parse().map_err(|_no_address| Unknown(field))).collect()
 }
 
 fn decode_name(name: String, field: Field) -> Result<HostName, DecodeError> {

@@ -31,6 +31,7 @@ pub(in crate::peer) fn encode(message: &StateMessage) -> v1::State {
         owed,
         heard,
         mounts,
+        client_addresses,
         stop_times,
         date,
     } = message;
@@ -53,6 +54,7 @@ pub(in crate::peer) fn encode(message: &StateMessage) -> v1::State {
         stop_times: by_name(stop_times, |times| encode_stop_times(times)),
         date: date.map(|date| date.0),
         planned: planned.map(|stop| encode_planned_stop(stop).into()),
+        client_addresses: client_addresses.iter().map(ToString::to_string).collect(),
     }
 }
 

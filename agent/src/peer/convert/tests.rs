@@ -64,6 +64,7 @@ pub(in crate::peer) fn full(host: &str) -> StateMessage {
         owed: BTreeMap::from([(HostName::from("k8s-2"), owed)]),
         heard: BTreeMap::from([(HostName::from("k8s-2"), heard)]),
         mounts: Some(BTreeSet::new()),
+        client_addresses: ["10.0.1.11", "fd00::11"].map(|it| it.parse().unwrap()).into(),
         stop_times: BTreeMap::from([(
             HostName::from("k8s-2"),
             vec![StopTime { date: Date(1_795_334_400), took: Duration::from_millis(91_250) }],
@@ -103,6 +104,7 @@ fn bare() -> StateMessage {
         owed: BTreeMap::new(),
         heard: BTreeMap::new(),
         mounts: None,
+        client_addresses: BTreeSet::new(),
         stop_times: BTreeMap::new(),
         date: None,
         ..full("k8s-1")

@@ -1,6 +1,8 @@
 //! A machine: its power, its boots, its agent and the journal that survives both.
 
-use curfew_coordinator::{BootId, Coordinator, End, HostName, Saved, Session, Time, Watch};
+use curfew_coordinator::{
+    BootId, ClientSight, Coordinator, End, HostName, Saved, Session, Time, Watch,
+};
 
 /// Whether a machine runs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +36,8 @@ pub(crate) struct Machine {
     pub(crate) is_held: bool,
     /// It truly has the owner's exports mounted.
     pub(crate) has_mounts: bool,
+    /// The owner lists it as a client, and has heard nothing of that for a lease.
+    pub(crate) is_stale: bool,
 
     /// From the accepted call until the power is off.
     pub(crate) stops_in: u64,
@@ -47,6 +51,8 @@ pub(crate) struct Machine {
     pub(crate) can_wake: bool,
     /// Its agent can read what it has mounted.
     pub(crate) can_read_mounts: bool,
+    /// As the owner: its agent can look at its clients.
+    pub(crate) looks_at_clients: bool,
     /// `upsd` can be reached from here.
     pub(crate) sees_upsd: bool,
     /// A stop call fails.
@@ -79,6 +85,7 @@ impl Machine {
             stopping: None,
             is_held: false,
             has_mounts: true,
+            is_stale: false,
             stops_in: 40_000,
             boots_in: 45_000,
             holds_in: 8_000,
@@ -86,6 +93,7 @@ impl Machine {
             has_firmware_on: true,
             can_wake: true,
             can_read_mounts: true,
+            looks_at_clients: true,
             sees_upsd: true,
             refuses_stop: false,
             refuses_cut: false,
@@ -107,6 +115,15 @@ impl Machine {
     /// Returns whether `upsd` runs on it, if it is the owner: the hold keeps it.
     pub(crate) fn runs_upsd(&self) -> bool {
         self.runs() && self.stopping.is_none_or(|end| end == End::Hold)
+    }
+
+    /// Returns what the owner sees of it as a client.
+    pub(crate) fn sight(&self) -> ClientSight {
+        match (self.is_stale, self.has_mounts) {
+            (true, _) => ClientSight::Stale,
+            (false, true) => ClientSight::Present,
+            (false, false) => ClientSight::Nothing,
+        }
     }
 
     pub(crate) fn boot(&self) -> BootId {
