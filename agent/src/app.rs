@@ -15,6 +15,7 @@ mod describe;
 mod eyes;
 mod keeper;
 mod login;
+mod nfs_server;
 mod os;
 mod outlet;
 mod peering;
@@ -159,6 +160,7 @@ impl Agent {
         ups::spawn(self, supervisor, inputs, variables);
         let gaze = eyes::spawn(self, supervisor, inputs);
         let calls = outlet::spawn_power(self, supervisor, inputs, latest.clone(), power, calling);
+        let nfs_server = nfs_server::spawn(self, supervisor, inputs, &shown);
         let http_tried = self.spawn_http(supervisor, shown, &counters);
         Outlets {
             file: self.file.clone(),
@@ -170,6 +172,7 @@ impl Agent {
             calls,
             ups: latest,
             login: login::spawn(self, supervisor),
+            nfs_server,
             others: watched_ups::Others::spawn(self, supervisor),
             snapshots,
             restarts: supervisor.restarts(),

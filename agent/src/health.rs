@@ -5,6 +5,7 @@
 
 mod agent;
 mod cluster;
+mod nfs_server;
 #[cfg(test)]
 pub(crate) mod tests;
 mod ups;
@@ -118,6 +119,7 @@ impl Health {
         ];
         checks.extend(ups::watched(snapshot));
         checks.extend(cluster::peers(snapshot));
+        checks.extend(nfs_server::checks(snapshot));
         checks.push(agent::journal(snapshot));
         checks.push(agent::warnings(&snapshot.status));
         for check in &snapshot.extra {
@@ -170,5 +172,5 @@ fn seconds(span: Duration) -> String {
 }
 
 /// Checks whose failure is an obstacle to the plan, with those of the peers.
-const OBSTACLES: [&str; 5] =
-    [agent::AGENT, agent::JOURNAL, cluster::FILE, ups::CONTACT, ups::PLAN_MARGIN];
+const OBSTACLES: [&str; 6] =
+    [agent::AGENT, agent::JOURNAL, cluster::FILE, nfs_server::EYES, ups::CONTACT, ups::PLAN_MARGIN];

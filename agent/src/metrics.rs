@@ -5,6 +5,8 @@
 //! never 0. What counts up lives in [`Counters`] for as long as the agent does.
 
 mod counter;
+mod nfs_family;
+mod nfs_server;
 mod nut;
 mod page;
 #[cfg(test)]
@@ -45,9 +47,9 @@ impl Kind {
     }
 }
 
-/// All metrics of our own, and the two of the UPS that have a form of their own; for its numeric
+/// All metrics of our own but those of the NFS server, and the two of the UPS that have a form of their own; for its numeric
 /// variables see `docs/metrics.md`.
-pub const FAMILIES: [&Family; 21] = [
+const OWN: [&Family; 21] = [
     &BUILD_INFO,
     &PHASE,
     &HOST_PRESENCE,
@@ -70,6 +72,12 @@ pub const FAMILIES: [&Family; 21] = [
     &NUT_STATUS,
     &NUT_DEVICE_INFO,
 ];
+
+/// Returns all metrics that have a form of their own; for the numeric variables of the UPS see
+/// `docs/metrics.md`.
+pub fn families() -> impl Iterator<Item = &'static Family> {
+    OWN.into_iter().chain(nfs_family::FAMILIES)
+}
 
 pub(crate) const BUILD_INFO: Family = Family {
     name: "curfew_build_info",

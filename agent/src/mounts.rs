@@ -18,6 +18,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::escape::unescape;
+
 /// Why the mounts are unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum MountsError {
@@ -154,23 +156,6 @@ fn server(source: &str) -> Option<String> {
 fn address(options: &str, key: &str) -> Option<IpAddr> {
     let value = options.split(',').find_map(|option| option.strip_prefix(key))?;
     value.split('%').next()?.parse().ok()
-}
-
-/// Undoes the kernel's `\ooo` escapes of blank, tab, newline, backslash and hash.
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let [first, tail @ ..] = rest {
-        let octal = match rest {
-            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] => {
-                Some((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'))
-            }
-            _ => None,
-        };
-        plain.push(octal.unwrap_or(*first));
-        rest = if octal.is_some() { rest.get(4..).unwrap_or_default() } else { tail };
-    }
-    plain
 }
 
 /// The kernel reads its own memory: milliseconds, unless a mount in the making holds the table.

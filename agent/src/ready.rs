@@ -4,7 +4,9 @@
 //! that goes wrong is a no. It is not a health check: an API server that answers 401 serves.
 
 mod http;
+mod mount;
 mod nfs;
+mod rpc;
 mod tls;
 
 use std::fmt;
@@ -17,6 +19,8 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+
+pub use self::mount::MountService;
 
 /// What must answer.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -32,7 +36,8 @@ pub enum Target {
     },
     /// `tcp://`: a connection is accepted.
     Tcp(Place),
-    /// An NFS server: it answers a call, which a hung one does not.
+    /// An NFS server: it answers a call, which a hung one does not; so does its server of MOUNT,
+    /// where there is one that can be asked.
     Nfs(SocketAddr),
 }
 
@@ -121,11 +126,32 @@ impl ReadyProbe {
                 .await
                 .map_or_else(no, |_stream| yes(format!("{at} accepts connections"))),
             Target::Nfs(address) => {
-                let at = Place::from(*address);
-                let version = limited(&at, nfs::null(&at)).await;
-                version.map_or_else(no, |version| yes(format!("{at} answers NFS {version}")))
+                let answer = self.ask_nfs(*address).await;
+                // What is served elsewhere is not registered.
+                if !answer.is_ready || address.port() != nfs::PORT {
+                    return answer;
+                }
+                match self.ask_mount(address.ip(), address.ip()).await {
+                    MountService::Asked(refused) if !refused.is_ready => refused,
+                    MountService::Asked(_) | MountService::None => answer,
+                }
             }
         }
+    }
+}
+
+impl ReadyProbe {
+    /// Makes the NULL call of NFS once, for three seconds at most. Cancel safe.
+    pub async fn ask_nfs(&self, address: SocketAddr) -> Readiness {
+        let at = Place::from(address);
+        let version = limited(&at, nfs::null(&at)).await;
+        version.map_or_else(no, |version| yes(format!("{at} answers NFS {version}")))
+    }
+
+    /// Makes the NULL call of MOUNT to `server` once, at the port that `rpcbind` names, for three
+    /// seconds at most. Cancel safe.
+    pub async fn ask_mount(&self, rpcbind: IpAddr, server: IpAddr) -> MountService {
+        mount::ask(SocketAddr::new(rpcbind, mount::RPCBIND_PORT), server).await
     }
 }
 
@@ -136,11 +162,15 @@ async fn limited<T>(
 ) -> Result<T, String> {
     match timeout(ASK_LIMIT, asking).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(failed)) => Err(match std::error::Error::source(&failed) {
-            Some(source) => format!("{failed}: {source}"),
-            None => failed.to_string(),
-        }),
+        Ok(Err(failed)) => Err(sentence(&failed)),
         Err(_late) => Err(format!("{at} has not answered within {ASK_LIMIT:?}")),
+    }
+}
+
+fn sentence(failed: &ProbeError) -> String {
+    match std::error::Error::source(failed) {
+        Some(source) => format!("{failed}: {source}"),
+        None => failed.to_string(),
     }
 }
 
@@ -169,8 +199,13 @@ async fn connect(at: &Place) -> Result<TcpStream, ProbeError> {
 impl Target {
     /// Returns the target that asks the NFS server of a host.
     pub fn nfs(address: IpAddr) -> Self {
-        Self::Nfs(SocketAddr::new(address, nfs::PORT))
+        Self::Nfs(nfs_endpoint(address))
     }
+}
+
+/// Returns where the NFS server of a host listens.
+pub fn nfs_endpoint(address: IpAddr) -> SocketAddr {
+    SocketAddr::new(address, nfs::PORT)
 }
 
 impl FromStr for Target {

@@ -4,6 +4,7 @@
 //! the loop for nothing, so that no scrape can ever hold a shutdown up.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{Status, Time};
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::health::Check;
 use crate::journal;
+use crate::nfsd;
 
 /// This host as it was at one moment.
 #[derive(Clone, Debug)]
@@ -33,6 +35,9 @@ pub struct Snapshot {
     pub certificates: BTreeMap<String, u64>,
     /// How the journal fares.
     pub journal: journal::Report,
+    /// What this host knows of its own NFS server; none on a host without one, and before its
+    /// first look.
+    pub nfs_server: Option<Arc<nfsd::Report>>,
     /// Checks that the agent makes itself, such as those of certificates.
     pub extra: Vec<Check>,
 }

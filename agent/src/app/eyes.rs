@@ -1,4 +1,4 @@
-//! What this host sees by itself: whether others live and serve, its own mounts and exports.
+//! What this host sees by itself: whether others live and serve, and its own mounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -160,7 +160,7 @@ fn target(by: &ReadyBy) -> Option<Target> {
     }
 }
 
-/// Reads this host's own NFS mounts, and asks its own exports.
+/// Reads this host's own NFS mounts.
 #[derive(Clone)]
 struct OwnEyes {
     inputs: mpsc::Sender<Input>,
@@ -169,7 +169,6 @@ struct OwnEyes {
     is_blind: Arc<AtomicBool>,
     /// By address, and by name as a mount may have it.
     servers: BTreeMap<String, HostName>,
-    exports: Option<Target>,
 }
 
 impl OwnEyes {
@@ -183,21 +182,14 @@ impl OwnEyes {
             is_blind: Arc::default(),
             mounts: Mounts::new(agent.me.paths.proc.join("self/mountinfo")),
             servers: servers.collect(),
-            exports: (!agent.me.nfs_exports.is_empty())
-                .then(|| Target::nfs(agent.me.network.address)),
         }
     }
 
     async fn run(self, cancel: CancellationToken) -> Result<(), Infallible> {
-        let probe = ReadyProbe::default();
         let mut beats = interval(MOUNTS_EVERY);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while cancel.run_until_cancelled(beats.tick()).await.is_some() {
-            let mut facts = self.look().await;
-            if let Some(exports) = &self.exports {
-                facts.push(Event::ExportsProbed(probe.ask(exports).await.is_ready));
-            }
-            for fact in facts {
+            for fact in self.look().await {
                 if self.inputs.send(Input::Fact(fact)).await.is_err() {
                     return Ok(());
                 }

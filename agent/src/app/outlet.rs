@@ -22,6 +22,7 @@ use crate::cluster_file::{ClusterFile, Host};
 use crate::health::Check;
 use crate::journal;
 use crate::metrics::Counters;
+use crate::nfsd;
 use crate::peer::{Outgoing, PeersStatus};
 use crate::power::{self, Cut, Goal, Outcome, Power, Stopping};
 use crate::snapshot::Snapshot;
@@ -49,6 +50,7 @@ pub(super) struct Outlets {
     pub(super) calls: mpsc::Sender<PowerCall>,
     pub(super) ups: watch::Receiver<Latest>,
     pub(super) login: watch::Receiver<Check>,
+    pub(super) nfs_server: watch::Receiver<Option<Arc<nfsd::Report>>>,
     pub(super) others: Others,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) restarts: watch::Receiver<Restarts>,

@@ -28,6 +28,7 @@ pub(super) fn first(coordinator: &Coordinator, at: Time, fresh: Duration) -> Sna
         watched: Vec::new(),
         certificates: BTreeMap::new(),
         journal: journal::Report::default(),
+        nfs_server: None,
         extra: Vec::new(),
     }
 }
@@ -45,6 +46,7 @@ pub(super) fn snapshot(outlets: &Outlets, coordinator: &Coordinator, at: Time) -
         watched: outlets.others.now(),
         certificates: expiries(outlets),
         journal: outlets.journal.borrow().clone(),
+        nfs_server: outlets.nfs_server.borrow().clone(),
         extra: extra(outlets),
     }
 }

@@ -76,6 +76,7 @@ pub(crate) fn snapshot() -> Snapshot {
         watched: Vec::new(),
         certificates: [("nfs".to_owned(), 2_110_000_000)].into(),
         journal: journal::Report::default(),
+        nfs_server: None,
         extra: Vec::new(),
     }
 }

@@ -10,7 +10,7 @@ use super::{
     BUILD_INFO, CERTIFICATE_EXPIRY, Counters, Family, HEALTH_STATUS, HISTORY_EVENTS_LOST,
     HOST_PRESENCE, JOURNAL_DURABLE, JOURNAL_WRITE_FAILURES, Kind, PEER_UP, PHASE, PLAN_MARGIN,
     PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, PLANNED_STOP, SHUTDOWN, STOP_TIME, TRIGGER,
-    UPS_READING_AGE, nut,
+    UPS_READING_AGE, nfs_server, nut,
 };
 use crate::health::{Health, State};
 use crate::snapshot::Snapshot;
@@ -40,6 +40,9 @@ pub fn render(snapshot: &Snapshot, counters: &Counters) -> String {
         nut::record(page, &status.ups.name, &snapshot.ups_variables);
     }
     watched(page, snapshot);
+    if let Some(report) = &snapshot.nfs_server {
+        nfs_server::record(page, report);
+    }
     sorted(&(recorder.handle().render() + &counters.render()))
 }
 
@@ -181,7 +184,7 @@ fn sorted(page: &str) -> String {
     text
 }
 
-fn one_if(is_so: bool) -> f64 {
+pub(super) fn one_if(is_so: bool) -> f64 {
     f64::from(u8::from(is_so))
 }
 

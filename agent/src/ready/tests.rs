@@ -216,6 +216,73 @@ async fn nfs_is_ready_when_one_version_is_accepted() {
     assert!(seen.reason.ends_with("answers something else than NFS"), "{}", seen.reason);
 }
 
+/// Answers one call of `program` with these words after `SUCCESS`.
+async fn fake_rpc(program: u32, words: &'static [u32]) -> FakeServer {
+    fake(move |mut stream| async move {
+        let mut mark = [0; 4];
+        stream.read_exact(&mut mark).await.unwrap();
+        let len = u32::from_be_bytes(mark) & 0x7fff_ffff;
+        let mut call = vec![0; len as usize];
+        stream.read_exact(&mut call).await.unwrap();
+        assert_eq!(call[12..16], program.to_be_bytes(), "the program that was asked");
+        let len = 0x8000_0000_u32 | (24 + 4 * u32::try_from(words.len()).unwrap());
+        let mut reply = len.to_be_bytes().to_vec();
+        reply.extend(&call[..4]);
+        reply.extend([0, 0, 0, 1]);
+        reply.extend([0; 16]);
+        reply.extend(words.iter().copied().flat_map(u32::to_be_bytes));
+        stream.write_all(&reply).await.unwrap();
+        pending::<()>().await;
+    })
+    .await
+}
+
+/// An `rpcbind` that names the port of `service`.
+async fn fake_rpcbind(service: &FakeServer) -> FakeServer {
+    let port = Box::leak(Box::new([u32::from(service.address.port())]));
+    fake_rpc(100_000, port).await
+}
+
+#[tokio::test]
+async fn mount_is_asked_at_the_port_that_rpcbind_names() {
+    let mountd = fake_rpc(100_005, &[]).await;
+    let rpcbind = fake_rpcbind(&mountd).await;
+    let answer = mount::ask(rpcbind.address, mountd.address.ip()).await;
+    assert_eq!(answer, MountService::Asked(yes(format!("{} answers MOUNT 3", mountd.address))));
+}
+
+#[tokio::test]
+async fn without_a_registration_there_is_no_mount_to_ask() {
+    let unregistered = fake_rpc(100_000, &[0]).await;
+    let local = unregistered.address.ip();
+    assert_eq!(mount::ask(unregistered.address, local).await, MountService::None);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = listener.local_addr().unwrap();
+    drop(listener);
+    assert_eq!(mount::ask(closed, local).await, MountService::None);
+}
+
+#[tokio::test]
+async fn a_mountd_that_is_registered_and_hangs_or_is_gone_is_not_ready() {
+    let hung = fake(|stream| async move {
+        pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let rpcbind = fake_rpcbind(&hung).await;
+    let answer = mount::ask(rpcbind.address, hung.address.ip()).await;
+    let late = format!("{} has not answered MOUNT 3 within 1s", hung.address);
+    assert_eq!(answer, MountService::Asked(no(late)));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gone = FakeServer { address: listener.local_addr().unwrap(), _tasks: JoinSet::new() };
+    drop(listener);
+    let rpcbind = fake_rpcbind(&gone).await;
+    let answer = mount::ask(rpcbind.address, gone.address.ip()).await;
+    let refused = |answer: &Readiness| !answer.is_ready && answer.reason.contains("refused");
+    assert!(matches!(&answer, MountService::Asked(it) if refused(it)), "{answer:?}");
+}
+
 /// The real thing: `CURFEW_TEST_NFS=127.0.0.1:2049` with any NFS server behind it.
 #[tokio::test]
 async fn a_real_nfs_server_is_ready() {
