@@ -5,7 +5,7 @@
 
 mod agent;
 mod cluster;
-mod nfs_server;
+pub(crate) mod nfs_server;
 #[cfg(test)]
 pub(crate) mod tests;
 mod ups;

@@ -262,13 +262,14 @@ impl Watching {
             }
         };
         if trouble != self.told {
-            match &trouble {
-                Some(trouble) => warn!(
+            if let Some(trouble) = &trouble {
+                warn!(
                     trouble,
                     "clients of this NFS server cannot be seen: they count as there until their \
                      host is off"
-                ),
-                None => info!("all clients of this NFS server can be seen"),
+                );
+            } else {
+                info!("all clients of this NFS server can be seen");
             }
             self.told = trouble;
         }

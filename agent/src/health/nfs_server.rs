@@ -205,3 +205,6 @@ const EXPORTS: &str = "nfs-exports";
 const FREE_WARN: f64 = 0.10;
 /// Below, the next large file fails, and databases over NFS with it.
 const FREE_FAIL: f64 = 0.03;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use curfew_coordinator::{Cause, HostName, Presence, Trigger};
@@ -17,6 +18,7 @@ use crate::snapshot::Snapshot;
 pub(crate) fn busy() -> (Snapshot, Counters) {
     let mut snapshot = snapshot();
     declare(&mut snapshot, Trigger::LowBattery, Cause::Battery);
+    snapshot.nfs_server = Some(Arc::new(crate::health::nfs_server::tests::report()));
     let counters = Counters::new();
     counters.peer_refused("revoked");
     counters.wake_packet("k8s-1");
@@ -69,6 +71,31 @@ fn the_page_says_what_scripts_rely_on() {
     ] {
         assert_eq!(series.get(name), Some(&value), "{name} in\n{page}");
     }
+    for (name, value) in [
+        ("curfew_nfs_server_answers{program=\"mountd\"}", 1.0),
+        ("curfew_nfs_grace", 0.0),
+        ("curfew_nfs_export_active{export=\"/srv/nfs\"}", 1.0),
+        ("curfew_nfs_export_free_ratio{export=\"/srv/nfs\"}", 0.4),
+        ("curfew_nfs_client_sight{host=\"alpha\",sight=\"present\"}", 1.0),
+        ("curfew_nfs_client_sight{host=\"alpha\",sight=\"stale\"}", 0.0),
+        ("curfew_nfs_client_states{host=\"alpha\"}", 1.0),
+        ("curfew_nfs_client_v3_mounts{host=\"beta\"}", 1.0),
+        ("curfew_nfs_client_unseen{host=\"beta\"}", 0.0),
+        ("curfew_nfs_clients_foreign", 0.0),
+        // The recorded line of the kernel is `net 45 0 45 3`, and so on.
+        ("node_nfsd_connections_total", 3.0),
+        ("node_nfsd_packets_total{proto=\"tcp\"}", 45.0),
+        ("node_nfsd_reply_cache_nocache_total", 45.0),
+        ("node_nfsd_server_threads", 8.0),
+        ("node_nfsd_rpc_errors_total{error=\"cInt\"}", 0.0),
+        ("node_nfsd_requests_total{proto=\"3\",method=\"GetAttr\"}", 3.0),
+        ("node_nfsd_requests_total{proto=\"3\",method=\"PathConf\"}", 1.0),
+        ("node_nfsd_requests_total{proto=\"4\",method=\"GetAttr\"}", 21.0),
+        ("node_nfsd_requests_total{proto=\"4\",method=\"PutFH\"}", 27.0),
+    ] {
+        assert_eq!(series.get(name), Some(&value), "{name} in\n{page}");
+    }
+    assert!(!page.contains("proto=\"2\""), "this kernel serves no version 2");
     let info = "network_ups_tools_device_info{ups=\"eaton\",model=\"Eaton 5E 1100i\",\
                 mfr=\"EATON\",serial=\"\",";
     assert!(page.contains(info), "{page}");
@@ -180,7 +207,8 @@ fn the_page_the_list_and_the_docs_agree() {
         assert!(listed.contains(name) || name.starts_with(NUT_PREFIX), "{name} is not listed");
     }
     let documented = docs.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    for name in documented.filter(|name| name.starts_with("curfew_")) {
+    let is_ours = |name: &&str| name.starts_with("curfew_") || name.starts_with("node_");
+    for name in documented.filter(is_ours) {
         assert!(listed.contains(name), "{name} is documented and not there");
     }
 }

@@ -171,9 +171,9 @@ mod tests {
     #[test]
     fn parsing_never_panics() {
         proptest::proptest!(|(bytes: Vec<u8>, text in "(address|status|name|x): ?[\" -z]{0,20}\n")| {
-            let _: Result<Client, usize> = parse(&bytes);
-            let _: Result<Client, usize> = parse(text.as_bytes());
-            let _: usize = count(&bytes);
+            drop(parse(&bytes));
+            drop(parse(text.as_bytes()));
+            proptest::prop_assert!(count(&bytes) <= bytes.len());
         });
     }
 }

@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn parsing_never_panics() {
         proptest::proptest!(|(bytes: Vec<u8>, text in "\n[0-9A-F: é]{0,60}")| {
-            let _: Result<BTreeSet<SocketAddr>, usize> = parse(&bytes);
-            let _: Result<BTreeSet<SocketAddr>, usize> = parse(text.as_bytes());
+            drop(parse(&bytes));
+            drop(parse(text.as_bytes()));
         });
     }
 }

@@ -57,9 +57,8 @@ impl GraceWatch {
         let left = period.saturating_sub(now.duration_since(since));
         match look.has_grace_ended {
             Ok(true) => Grace::Over,
-            Ok(false) => Grace::Running { left },
             Err(_) if left.is_zero() => Grace::Over,
-            Err(_) => Grace::Running { left },
+            Ok(false) | Err(_) => Grace::Running { left },
         }
     }
 }

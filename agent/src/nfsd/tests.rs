@@ -87,7 +87,7 @@ pub(crate) fn hosts() -> BTreeMap<HostName, std::collections::BTreeSet<IpAddr>> 
 
 fn seen_in(look: &Look, lasting: &Lasting, now: Instant) -> [Option<ClientSight>; 2] {
     let seen = judge(now, look, lasting, &hosts());
-    ["alpha", "beta"].map(|host| seen.get(&HostName::from(host)).unwrap().sight)
+    ["alpha", "beta"].map(|host| seen[&HostName::from(host)].sight)
 }
 
 fn sights(tree: &Tree) -> [Option<ClientSight>; 2] {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::Coordinator;
 use crate::owed::{Debt, unite};
-use crate::{BeginReason, Begun, End, HostName, Note, OsStop, Owed, Planned};
+use crate::{BeginReason, Begun, ClientSight, End, HostName, Note, OsStop, Owed, Planned};
 
 impl Coordinator {
     /// Takes what the OS says of a stop of this machine, whoever called it.
@@ -151,7 +151,9 @@ impl Coordinator {
         let hosts = self.peers.iter().filter(|(host, peer)| {
             let holds = peer.mounts.as_ref().is_none_or(|mounts| mounts.contains(&self.me));
             let seen = self.clients.get(*host);
-            let is_seen = seen.is_some_and(|(sees, at)| *sees && self.now.since(*at) <= limit);
+            let is_seen = seen.is_some_and(|(sight, at)| {
+                *sight == ClientSight::Present && self.now.since(*at) <= limit
+            });
             peer.is_connected(self.now, self.settings())
                 && self.plan_now.needs_all(host).contains(&self.me)
                 && (holds || is_seen)

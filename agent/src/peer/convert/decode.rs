@@ -39,7 +39,7 @@ pub(in crate::peer) fn decode(state: v1::State) -> Result<StateMessage, DecodeEr
         mounts: state.mounts.map(|set| decode_names(set.hosts, "mounts")).transpose()?,
         stop_times: by_name(state.stop_times, "stop_times", decode_stop_times)?,
         date: state.date.map(|date| decode_date(date, "date")).transpose()?,
-        client_addresses: decode_addresses(state.client_addresses, "client_addresses")?,
+        client_addresses: decode_addresses(&state.client_addresses, "client_addresses")?,
     })
 }
 
@@ -255,7 +255,7 @@ fn decode_names(names: Vec<String>, field: Field) -> Result<BTreeSet<HostName>, 
     names.into_iter().map(|name| decode_name(name, field)).collect()
 }
 
-fn decode_addresses(texts: Vec<String>, field: Field) -> Result<BTreeSet<IpAddr>, DecodeError> {
+fn decode_addresses(texts: &[String], field: Field) -> Result<BTreeSet<IpAddr>, DecodeError> {
     if texts.len() > ADDRESSES_MAX {
         return Err(TooLong(field));
     }
