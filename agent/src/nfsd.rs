@@ -110,7 +110,8 @@ impl Report {
     pub fn is_serving(&self) -> bool {
         let answers = self.answers.nfs.as_ref().is_some_and(|answer| answer.is_good)
             && !matches!(&self.answers.mountd, Some(Mountd::Asked(answer)) if !answer.is_good);
-        let has_threads = !matches!(&self.look, Ok(look) if look.threads == Ok(0));
+        // The kernel keeps a look waiting while its server is started or stopped.
+        let has_threads = self.look.as_ref().is_ok_and(|look| look.threads != Ok(0));
         answers && has_threads && !self.grace.is_running() && self.exports.iter().all(Export::is_up)
     }
 }

@@ -102,7 +102,8 @@ fn assess_one(path: &Path, look: &Look) -> Export {
 }
 
 fn disk(path: &Path, own: Option<&Filesystem>, look: &Look) -> Disk {
-    let Some(own) = own else { return Disk::Unknown };
+    // Behind a veil lies another file system.
+    let Some(own) = own.filter(|own| !own.is_veil) else { return Disk::Unknown };
     let planned = look.fstab.iter().flatten().filter(|point| path.starts_with(point));
     let planned = planned.max_by_key(|point| point.components().count());
     if let Some(point) = planned.filter(|point| !own.point.starts_with(point) || own.is_automount())

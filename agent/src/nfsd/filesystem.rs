@@ -30,6 +30,8 @@ pub struct Filesystem {
     pub is_read_only: bool,
     /// This mount of it takes none.
     pub is_mount_read_only: bool,
+    /// A sandbox has put it there to hide what lies below.
+    pub is_veil: bool,
 }
 
 impl Filesystem {
@@ -73,7 +75,8 @@ fn parse(table: &[u8]) -> Result<Vec<Filesystem>, usize> {
 
 fn parse_line(line: &[u8]) -> Option<Filesystem> {
     let mut fields = line.split(|&byte| byte == b' ');
-    let point = path(fields.nth(4)?);
+    let root = fields.nth(3)?;
+    let point = path(fields.next()?);
     let options = fields.next()?;
     fields.find(|field| *field == b"-")?;
     let (kind, _source, own) = (fields.next()?, fields.next()?, fields.next()?);
@@ -82,6 +85,7 @@ fn parse_line(line: &[u8]) -> Option<Filesystem> {
         kind: String::from_utf8_lossy(kind).into_owned(),
         is_read_only: has_ro(own),
         is_mount_read_only: has_ro(options),
+        is_veil: root.starts_with(VEIL),
     })
 }
 
@@ -109,6 +113,8 @@ const LOCAL: [&str; 13] = [
     "ext4", "ext3", "ext2", "xfs", "btrfs", "f2fs", "zfs", "bcachefs", "jfs", "vfat", "exfat",
     "tmpfs", "overlay",
 ];
+/// From where systemd covers what a unit may not see, within the file system of `/run`.
+const VEIL: &[u8] = b"/systemd/inaccessible/";
 /// Some 50 000 mounts of 300 bytes, a hundred times what a busy Kubernetes node has.
 const TABLE_MAX: usize = 16 << 20;
 /// Some 10 000 lines.

@@ -4,7 +4,7 @@
 //! *Nothing* is said only when all that could show a client was read. A connection alone, without
 //! a client of version 4 and without a line in `rmtab`, is taken for a mount of version 3 whose
 //! line was lost if it comes from a port that only root has, as the kernel's client does, or if it
-//! lasts longer than any probe of ours or of others (`docs/decisions/0022`).
+//! lasts longer than any probe of ours or of others (decision 25).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};

@@ -325,6 +325,9 @@ fn an_export_needs_the_mount_that_fstab_plans() {
     tree.remove("proc/1/mountinfo");
     tree.write("proc/self/mountinfo", &disk("ro", "rw"));
     assert_eq!(export(&tree, "/srv/nfs").disk, mounted("/srv", true));
+    let veil = format!("{ROOT}2 1 0:8 /systemd/inaccessible/dir /srv ro - tmpfs tmpfs rw\n");
+    tree.write("proc/self/mountinfo", &veil);
+    assert_eq!(export(&tree, "/srv/nfs").disk, Disk::Unknown, "hidden from us");
     let remote = format!("{ROOT}2 1 0:9 / /srv rw - fuse.mergerfs a:b rw\n");
     tree.write("proc/self/mountinfo", &remote);
     let far = Disk::Mounted { point: "/srv".into(), is_writable: true, is_local: false };
