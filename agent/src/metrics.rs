@@ -47,8 +47,8 @@ impl Kind {
     }
 }
 
-/// All metrics of our own but those of the NFS server, and the two of the UPS that have a form of their own; for its numeric
-/// variables see `docs/metrics.md`.
+/// All metrics of our own but those of the NFS server, and the two of the UPS that have a form of
+/// their own.
 const OWN: [&Family; 21] = [
     &BUILD_INFO,
     &PHASE,

@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn parsing_never_panics() {
-        proptest::proptest!(|(bytes: Vec<u8>, text in "(address|status|name|x): ?[\" -z]{0,20}\n")| {
+        let info = "(address|status|name|x): ?[\" -z]{0,20}\n";
+        proptest::proptest!(|(bytes: Vec<u8>, text in info)| {
             drop(parse(&bytes));
             drop(parse(text.as_bytes()));
             proptest::prop_assert!(count(&bytes) <= bytes.len());

@@ -113,7 +113,7 @@ impl World {
         }
     }
 
-    /// Returns whether a server hears of a client now; of one that it has not looked at before, too.
+    /// Returns whether a server hears of a client now; also of one that it sees for the first time.
     fn renews(&self, server: usize, other: usize) -> bool {
         let (from, client) = (self.machine(server), self.machine(other));
         let is_new = !from.renewals.contains_key(&client.name);
