@@ -100,6 +100,44 @@ fn without_a_flag_of_this_boot_it_does_nothing() -> Result<()> {
 }
 
 #[test]
+fn a_time_that_comes_late_is_waited_for_as_long_as_the_command_still_fits() -> Result<()> {
+    let stage = stage("late", ON_BATTERY)?;
+    leave_flag(&stage, &[("stop-within", "180"), ("earliest", &(START_S + 72).to_string())])?;
+    let output = stage.play(&["poweroff"], "")?;
+    assert_eq!(stage.times_of(READ).first(), Some(&(START_S + 62)));
+    assert_eq!(stage.times_of(CUT), [START_S + 72]);
+    assert_eq!(stage.times_of(REBOOT), NEVER);
+    assert!(output.status.success(), "it goes off while the UPS counts down");
+    assert!(stage.clock()? < START_S + SYSTEMD_LIMIT_S);
+    Ok(())
+}
+
+#[test]
+fn a_time_that_does_not_come_brings_the_machine_back_and_not_before_a_look() -> Result<()> {
+    for (status, reboots_at) in [(ON_MAINS, 62), (ON_BATTERY, 73), ("exit 1", 73)] {
+        let stage = stage("never", status)?;
+        leave_flag(&stage, &[("stop-within", "180"), ("earliest", &(START_S + 120).to_string())])?;
+        stage.play(&["poweroff"], "")?;
+        assert_eq!(stage.times_of(CUT), NEVER, "{status}");
+        assert_eq!(stage.times_of(READ), [START_S + 62], "{status}");
+        assert_eq!(stage.times_of(REBOOT), [START_S + reboots_at], "{status}");
+        assert!(stage.clock()? < START_S + SYSTEMD_LIMIT_S, "{status}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_command_that_fails_when_there_is_no_time_for_another_leaves_nobody_off() -> Result<()> {
+    let stage = stage("failed", ON_BATTERY)?;
+    stage.program_at("lib/nut/usbhid-ups", &format!("note \"$@\"\n{ON_BATTERY}\nexit 1"))?;
+    leave_flag(&stage, &[("stop-within", "70"), ("earliest", &(START_S + 70).to_string())])?;
+    stage.play(&["poweroff"], "")?;
+    assert_eq!(stage.times_of(CUT), [START_S + 70]);
+    assert_eq!(stage.times_of(REBOOT).len(), 1);
+    Ok(())
+}
+
+#[test]
 fn a_flag_that_cannot_be_followed_cuts_nothing_and_leaves_nobody_off() -> Result<()> {
     let far = (START_S + 61).to_string();
     for bad in [
@@ -120,7 +158,8 @@ fn a_flag_that_cannot_be_followed_cuts_nothing_and_leaves_nobody_off() -> Result
         leave_flag(&stage, &[bad])?;
         stage.play(&["poweroff"], "")?;
         assert_eq!(stage.times_of(CUT), NEVER, "{bad:?}");
-        assert_eq!(stage.times_of(READ), NEVER, "{bad:?}");
+        // Without the name of one there is no UPS to look at.
+        assert_eq!(stage.times_of(READ).len(), usize::from(bad.0 != "ups"), "{bad:?}");
         assert_eq!(stage.times_of(REBOOT).len(), 1, "{bad:?}");
     }
     Ok(())
