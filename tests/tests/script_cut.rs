@@ -138,6 +138,19 @@ fn a_command_that_fails_when_there_is_no_time_for_another_leaves_nobody_off() ->
 }
 
 #[test]
+fn the_flag_of_a_power_off_that_never_came_is_not_followed() -> Result<()> {
+    for (age_s, cuts) in [(1800, 2), (3600, 2), (3601, 0)] {
+        let stage = stage("stale", ON_BATTERY)?;
+        stage.set_clock(START_S + age_s)?;
+        leave_flag(&stage, &[])?;
+        stage.play(&["poweroff"], "")?;
+        assert_eq!(stage.times_of(CUT).len(), cuts, "{age_s}");
+        assert_eq!(stage.times_of(REBOOT).len(), usize::from(cuts != 0), "{age_s}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_flag_that_cannot_be_followed_cuts_nothing_and_leaves_nobody_off() -> Result<()> {
     let far = (START_S + 61).to_string();
     for bad in [
