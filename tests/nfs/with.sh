@@ -113,7 +113,8 @@ stop_times() {
         figure "$client unmounted" "$(since "$1" "$(when "$client" 'Unmounted.*/mnt/media')")"
         figure "$client off" "$(since "$1" "$(marked "$client: off")")"
     done
-    figure 'kernel has no client' "$(since "$1" "$(last_said nfs 'lab: clients: nobody')")"
+    figure 'last change of clients' "$(since "$1" "$(last_said nfs 'lab: clients:')"), \
+$(grep -a 'lab: clients:' "$STORY/nfs.console" | tail -1 | sed 's/.*lab: clients: //')"
     figure 'owner begins' "$(since "$1" "$(when nfs '"event":"began"')")"
     figure 'nfsd stopped' "$(since "$1" "$(when nfs 'enter-hold.*: stop the services:')")"
     figure 'hold entered' "$(since "$1" "$(when nfs 'enter-hold.*: held after')")"
@@ -136,10 +137,11 @@ story_outage() {
     start_with
     button &
     to_hold 300
+    # Nothing changes on the disks of a held machine: they are judged while it is on.
+    judge
     mains
     come_back "$EPOCHREALTIME"
     lights_out
-    judge
 }
 
 # come_back START: from the return of the mains until both clients write again.
