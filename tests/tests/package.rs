@@ -186,7 +186,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/build-deb"
 /// A program that is compressed in no time, where it matters little which it is.
 const SMALL: &str = "/bin/true";
 /// All but the man pages, in the order of the package.
-const FILES: [&str; 30] = [
+const FILES: [&str; 31] = [
     "-rw-r--r-- etc/default/curfew",
     "-rwxr-xr-x usr/bin/curfew",
     "-rwxr-xr-x usr/lib/curfew/enter-hold",
@@ -199,6 +199,7 @@ const FILES: [&str; 30] = [
     "-rw-r--r-- usr/lib/systemd/system/curfew-hold-watch.timer",
     "-rw-r--r-- usr/lib/systemd/system/curfew-hold.service",
     "-rw-r--r-- usr/lib/systemd/system/curfew-hold.target",
+    "-rw-r--r-- usr/lib/systemd/system/curfew-tmp.service",
     "-rw-r--r-- usr/lib/systemd/system/curfew.service",
     "-rwxr-xr-x usr/lib/systemd/system-shutdown/curfew",
     "-rw-r--r-- usr/lib/sysusers.d/curfew.conf",
