@@ -21,16 +21,21 @@ pub fn binary() -> Result<PathBuf> {
 }
 
 /// Makes the authority of the cluster called `cluster` in `folder` and issues a certificate to each
-/// host.
+/// host and to the operator.
 pub fn make_certificates(binary: &Path, cluster: &str, folder: &Path) -> Result<()> {
     let folder = folder.as_os_str();
     let init = ["pki", "init", "--cluster", cluster].map(AsRef::as_ref);
     run(binary, [init.as_slice(), &[folder]].concat()).context("make an authority")?;
     let issue = ["pki", "issue", "--dir"].map(AsRef::as_ref);
     let names = Host::ALL.map(|host| AsRef::as_ref(host.name()));
-    run(binary, [issue.as_slice(), &[folder], &names].concat()).context("issue certificates")?;
+    let operator = ["--operator", OPERATOR].map(AsRef::as_ref);
+    run(binary, [issue.as_slice(), &[folder], &names, &operator].concat())
+        .context("issue certificates")?;
     Ok(())
 }
+
+/// Who gives orders; the certificate lies in the folder `operator-NAME`.
+pub const OPERATOR: &str = "lab";
 
 /// Where an agent finds what it needs.
 #[derive(Clone, Debug)]

@@ -51,20 +51,48 @@ impl Default for Limits {
     }
 }
 
+/// What the owner's machine is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Owner {
+    /// Its operating system is played; with a UPS that promises to come back it has a cut.
+    Played {
+        /// It has a cut.
+        does_cut: bool,
+    },
+    /// It boots Debian; somebody may have proven that the UPS comes back.
+    Debian {
+        /// `returns = true`.
+        does_return: bool,
+        /// The first of the others reads what it has mounted from a recorded table.
+        is_mounted: bool,
+    },
+}
+
 /// Returns the file of the laboratory in `folder`.
-pub fn cluster_file(folder: &Path, limits: &Limits, does_owner_cut: bool) -> String {
-    let mut parts = vec![head(folder, limits)];
-    parts.extend(Host::ALL.map(|host| host_table(folder, host, does_owner_cut)));
+pub fn cluster_file(folder: &Path, limits: &Limits, owner: Owner) -> String {
+    let mut parts = vec![head(folder, limits, owner)];
+    parts.extend(Host::ALL.map(|host| match owner {
+        Owner::Played { does_cut } => host_table(folder, host, does_cut),
+        Owner::Debian { .. } if host.is_owner() => debian_table(host),
+        Owner::Debian { is_mounted, .. } if is_mounted && host == Host::K8s1 => {
+            host_table(folder, host, false) + &paths(folder, host)
+        }
+        Owner::Debian { .. } => host_table(folder, host, false),
+    }));
     parts.concat()
 }
 
-fn head(folder: &Path, limits: &Limits) -> String {
+fn head(folder: &Path, limits: &Limits, kind: Owner) -> String {
     let Limits { time_factor, reserve, cut_margin, charge_below, stop_timeout, .. } = limits;
     let Limits { debounce, mains_stable, charge_above, charge_wait, .. } = limits;
     let Limits { wake_every, wake_timeout, .. } = limits;
     let owner = Host::Nfs;
     let address = owner.address();
-    let password = folder.join("upsd.password");
+    let (password, returns) = match kind {
+        Owner::Played { .. } => (folder.join("upsd.password"), ""),
+        Owner::Debian { does_return: true, .. } => (PASSWORD_FILE.into(), "returns = true\n"),
+        Owner::Debian { does_return: false, .. } => (PASSWORD_FILE.into(), ""),
+    };
     let password = password.display();
     format!(
         r#"[cluster]
@@ -78,7 +106,7 @@ upsd = "{address}:{PORT}"
 poll = "500ms"
 username = "{USER}"
 password-file = "{password}"
-
+{returns}
 [shutdown]
 reserve = "{reserve}"
 cut-margin = "{cut_margin}"
@@ -127,6 +155,32 @@ needs = [{needs}]
     )
 }
 
+fn paths(folder: &Path, host: Host) -> String {
+    format!("[host.paths]\nproc = \"{}\"\n", folder.join(host.name()).join("proc").display())
+}
+
+fn debian_table(host: Host) -> String {
+    let (address, mac) = (host.address(), host.mac_text());
+    format!(
+        r#"
+[[host]]
+name = "{host}"
+address = "{address}"
+mac = "{mac}"
+system = "systemd"
+ups = ["{UPS}"]
+[host.paths]
+sys = "{SYS}"
+"#
+    )
+}
+
+/// Where a machine that boots Debian has the `/sys` of its own network: see `debian/server.rs`.
+const SYS: &str = "/run/sys";
+/// Where the cluster file is on a machine that boots Debian.
+pub const CLUSTER_FILE: &str = "/etc/curfew/cluster.toml";
+/// Where the password of `upsd` is there.
+pub const PASSWORD_FILE: &str = "/etc/curfew/upsd.password";
 /// The name of the cluster, in the file and in the certificates.
 pub const CLUSTER: &str = "lab";
 

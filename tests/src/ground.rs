@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Pid, Uid};
 
+use crate::debian::{container, data_disk};
 use crate::disk::unmount;
 
 /// Returns the moment on the boot clock, which is the one that the agents' histories use.
@@ -43,6 +44,7 @@ pub fn require() -> Result<()> {
 
 /// Removes what laboratories of processes that no longer live have left behind.
 pub fn sweep() -> Result<()> {
+    container::sweep(is_orphan);
     let entries = fs::read_dir(NAMESPACES).into_iter().flatten().flatten();
     for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
         if is_orphan(&name) {
@@ -56,6 +58,7 @@ pub fn sweep() -> Result<()> {
             unmount(path);
         }
     }
+    data_disk::sweep(|image| image.iter().filter_map(|name| name.to_str()).any(is_orphan));
     for entry in fs::read_dir(std::env::temp_dir()).context("list the temporary folder")?.flatten()
     {
         let is_left = entry.file_name().into_string().is_ok_and(|name| is_orphan(&name));

@@ -12,7 +12,11 @@ use serde_json::Value;
 
 use crate::agent::{self, Paths};
 use crate::battery::Battery;
-use crate::cluster_file::{CLUSTER, Limits, cluster_file, machine_program};
+use crate::cluster_file::{CLUSTER, Limits, Owner, cluster_file, machine_program};
+use crate::debian::device::Device;
+use crate::debian::server::{self, Folders};
+use crate::debian::story;
+use crate::debian::{Container, Server};
 use crate::directory::{Directory, write, write_program, write_secret};
 use crate::ground::{self, now};
 use crate::host::Host;
@@ -27,6 +31,8 @@ use crate::ups::Ups;
 
 mod world;
 
+pub(crate) use world::pass_a_moment;
+
 /// What a laboratory is made of.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -38,12 +44,14 @@ pub struct Setup {
     pub binary: Option<PathBuf>,
     /// A UPS that promises to come back, with a battery for so many seconds; none is real NUT.
     pub returning: Option<u32>,
+    /// The owner's machine boots Debian; none is played.
+    pub server: Option<Server>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let shown = Shown { has_runtime: true, has_charge: true };
-        Self { limits: Limits::default(), shown, binary: None, returning: None }
+        Self { limits: Limits::default(), shown, binary: None, returning: None, server: None }
     }
 }
 
@@ -78,23 +86,25 @@ impl Lab {
             agent::make_certificates(&binary, CLUSTER, &directory.join("pki"))?;
         }
         let folder = directory.path();
-        let does_cut = setup.returning.is_some();
-        write(&folder.join("cluster.toml"), &cluster_file(folder, &setup.limits, does_cut))?;
+        write(&folder.join("cluster.toml"), &cluster_file(folder, &setup.limits, kind(setup)))?;
         write_secret(&folder.join("upsd.password"), PASSWORD)?;
         write_program(&folder.join("machine"), &machine_program(folder))?;
+        if setup.server.as_ref().is_some_and(|server| server.is_mounted) {
+            write_mounts(&folder.join(Host::K8s1.name()).join("proc"))?;
+        }
         let calls = world::open_calls(&folder.join("calls"))?;
         let network = Network::build(&name)?;
         let packets = world::open_packets()?;
-        let owner = network.namespace(Host::Nfs);
-        let ups = if let Some(seconds) = setup.returning {
-            Ups::Simulated(Simulated::start(&owner, seconds)?)
-        } else {
-            let nut = Nut::new(&folder.join("nut"), &owner, setup.shown)?;
-            Ups::Real(nut, Battery::default())
-        };
-        let machines = Host::ALL.map(|host| machine(host, folder, &binary, &network));
+        let ups = ups(setup, folder, &network)?;
+        let mut machines = Host::ALL.map(|host| machine(host, folder, &binary, &network));
+        if let Some(server) = &setup.server {
+            let [owner, ..] = &mut machines;
+            *owner = debian(server, &name, folder, &network)?;
+        }
         for machine in &machines {
-            std::fs::create_dir_all(machine.state()).context("make a state directory")?;
+            if machine.debian().is_none() {
+                std::fs::create_dir_all(machine.state()).context("make a state directory")?;
+            }
             network.plug(machine.host, false)?;
         }
         Ok(Self {
@@ -119,7 +129,8 @@ impl Lab {
         for host in Host::ALL {
             lab.press_button(host);
         }
-        lab.until_whole(Duration::from_secs(20))?;
+        let limit = if setup.server.is_some() { story::PATIENCE } else { WHOLE };
+        lab.until_whole(limit)?;
         Ok(lab)
     }
 
@@ -147,7 +158,7 @@ impl Lab {
                 self.has_failed = true;
                 bail!("not within {limit:?}: {what}");
             }
-            world::pass_a_moment();
+            pass_a_moment();
         }
     }
 
@@ -165,7 +176,7 @@ impl Lab {
                 self.has_failed = true;
                 bail!("no longer so within {span:?}: {what}");
             }
-            world::pass_a_moment();
+            pass_a_moment();
         }
         Ok(())
     }
@@ -208,13 +219,7 @@ impl Lab {
     /// Lets a real UPS find its battery low, whatever the numbers say.
     pub fn show_low(&mut self) -> Result<()> {
         self.timeline.add(None, Fact::BatteryLow);
-        match &mut self.ups {
-            Ups::Real(nut, battery) => {
-                battery.become_low();
-                nut.show(battery)
-            }
-            Ups::Simulated(_) => bail!("the simulated UPS decides that itself"),
-        }
+        self.ups.show_low()
     }
 
     /// Presses the power button of a machine; one that is on or starts already ignores it.
@@ -227,9 +232,9 @@ impl Lab {
     }
 
     /// Sends the agent of `host` a signal, as a fault.
-    pub fn signal_agent(&mut self, host: Host, signal: Signal) {
+    pub fn signal_agent(&mut self, host: Host, signal: Signal) -> Result<()> {
         self.timeline.add(host, Fact::Fault(format!("{signal} to the agent")));
-        self.machine(host).signal_agent(signal);
+        self.machine(host).signal_agent(signal)
     }
 
     /// Pulls the network cable of `host`, or plugs it in again.
@@ -270,6 +275,16 @@ impl Lab {
         Ok(())
     }
 
+    /// Has the laboratory leave its folder and print its report when it ends.
+    pub const fn fail(&mut self) {
+        self.has_failed = true;
+    }
+
+    /// Lets the battery of the UPS last for another `seconds`, with the mains away.
+    pub fn drain(&mut self, seconds: u32) -> Result<()> {
+        self.ups.lose_mains(seconds)
+    }
+
     /// Returns the network, for faults between hosts.
     pub const fn network(&self) -> &Network {
         &self.network
@@ -289,8 +304,18 @@ impl Lab {
     pub const fn nut(&mut self) -> Option<&mut Nut> {
         match &mut self.ups {
             Ups::Real(nut, _) => Some(nut),
-            Ups::Simulated(_) => None,
+            Ups::Simulated(_) | Ups::Attached(_) => None,
         }
+    }
+
+    /// Returns the owner's machine, which boots Debian.
+    pub fn server(&self) -> Result<&Container> {
+        self.machine(Host::Nfs).debian().map(server::Machine::container).context(PLAYED)
+    }
+
+    /// Returns the owner's machine, which boots Debian, with its disk, to change it.
+    pub fn server_mut(&mut self) -> Result<&mut server::Machine> {
+        self.machine_mut(Host::Nfs).debian_mut().context(PLAYED)
     }
 
     /// Returns the machine of `host`.
@@ -319,6 +344,11 @@ impl Drop for Lab {
         let has_failed = self.has_failed || std::thread::panicking();
         if has_failed || std::env::var_os("CURFEW_LAB_REPORT").is_some() {
             self.directory.keep();
+            if let Some(machine) = self.machine(Host::Nfs).debian()
+                && machine.container().keep_journal().is_err()
+            {
+                // The report shows what there is of it.
+            }
             report::print(&self.timeline, &self.machines, self.directory.path());
         }
     }
@@ -336,6 +366,52 @@ pub fn is_whole(status: &Status) -> bool {
         && others().all(is_there)
 }
 
+fn kind(setup: &Setup) -> Owner {
+    let does_cut = setup.returning.is_some();
+    setup.server.as_ref().map_or(Owner::Played { does_cut }, |server| Owner::Debian {
+        does_return: server.does_return,
+        is_mounted: server.is_mounted,
+    })
+}
+
+/// Writes what an agent reads in `/proc`, with an NFS mount of the owner's; the rest is real.
+fn write_mounts(proc: &Path) -> Result<()> {
+    write(&proc.join("self/mountinfo"), MOUNTS)?;
+    for name in ["net", "sys"] {
+        std::os::unix::fs::symlink(Path::new("/proc").join(name), proc.join(name))
+            .context("link a part of /proc")?;
+    }
+    Ok(())
+}
+
+fn ups(setup: &Setup, folder: &Path, network: &Network) -> Result<Ups> {
+    let owner = network.namespace(Host::Nfs);
+    if setup.server.is_some() {
+        return Ok(Ups::Attached(Box::new(Device::new(&folder.join("ups"), setup.shown)?)));
+    }
+    if let Some(seconds) = setup.returning {
+        return Ok(Ups::Simulated(Simulated::start(&owner, seconds)?));
+    }
+    Ok(Ups::Real(Nut::new(&folder.join("nut"), &owner, setup.shown)?, Battery::default()))
+}
+
+fn debian(setup: &Server, name: &str, folder: &Path, network: &Network) -> Result<Machine> {
+    let host = Host::Nfs;
+    network.let_all_ping(host)?;
+    let own = folder.join(host.name());
+    let folders = Folders { own: &own, common: folder, ups: &folder.join("ups") };
+    let machine = server::Machine::install(setup, name, folders, &network.namespace(host))?;
+    let root = machine.container().root();
+    let paths = Paths {
+        binary: root.join("usr/bin/curfew"),
+        cluster: root.join("etc/curfew/cluster.toml"),
+        state: root.join("var/lib/curfew"),
+        pki: root.join("etc/curfew/pki"),
+        log: own.join("journal"),
+    };
+    Ok(Machine::booted(host, paths, machine))
+}
+
 fn machine(host: Host, folder: &Path, binary: &Path, network: &Network) -> Machine {
     let own = folder.join(host.name());
     let paths = Paths {
@@ -347,3 +423,11 @@ fn machine(host: Host, folder: &Path, binary: &Path, network: &Network) -> Machi
     };
     Machine::new(host, paths, network.namespace(host))
 }
+
+/// Agents without an operating system to boot hear each other within seconds.
+const WHOLE: Duration = Duration::from_secs(20);
+/// As the kernel writes it on a client.
+const MOUNTS: &str = "25 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
+    36 25 0:31 / /mnt rw,relatime shared:9 - nfs4 10.77.0.13:/srv/media \
+    rw,vers=4.2,proto=tcp,clientaddr=10.77.0.11,addr=10.77.0.13\n";
+const PLAYED: &str = "the owner's machine of this story is played and boots nothing";

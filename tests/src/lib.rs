@@ -14,6 +14,7 @@
 pub mod agent;
 pub mod battery;
 pub mod cluster_file;
+pub mod debian;
 pub mod directory;
 pub mod disk;
 pub mod ground;

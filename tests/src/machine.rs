@@ -10,6 +10,7 @@ use curfew_coordinator::Time;
 use nix::sys::signal::Signal;
 
 use crate::agent::Paths;
+use crate::debian::server;
 use crate::directory::replace;
 use crate::ground::now;
 use crate::host::Host;
@@ -61,6 +62,15 @@ enum Power {
     Stopping,
 }
 
+/// What a machine is made of.
+#[derive(Debug)]
+enum Body {
+    /// An agent in a namespace, around which the laboratory plays the operating system.
+    Played { namespace: String, agent: Option<Process> },
+    /// A machine that boots Debian and starts its agent itself.
+    Booted(Box<server::Machine>),
+}
+
 /// One machine.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "settings of a machine, each for itself")]
@@ -78,15 +88,23 @@ pub struct Machine {
     /// Its network cable is plugged in.
     pub is_plugged: bool,
     paths: Paths,
-    namespace: String,
-    agent: Option<Process>,
+    body: Body,
     power: Power,
     due: VecDeque<(Time, Next)>,
 }
 
 impl Machine {
-    /// Makes a machine that is off.
+    /// Makes a machine that is off, whose operating system is played.
     pub fn new(host: Host, paths: Paths, namespace: String) -> Self {
+        Self::with_body(host, paths, Body::Played { namespace, agent: None })
+    }
+
+    /// Makes a machine that is off and boots Debian.
+    pub fn booted(host: Host, paths: Paths, machine: server::Machine) -> Self {
+        Self::with_body(host, paths, Body::Booted(Box::new(machine)))
+    }
+
+    fn with_body(host: Host, paths: Paths, body: Body) -> Self {
         Self {
             host,
             timing: Timing::default(),
@@ -95,8 +113,7 @@ impl Machine {
             is_supervised: true,
             is_plugged: true,
             paths,
-            namespace,
-            agent: None,
+            body,
             power: Power::Off,
             due: VecDeque::new(),
         }
@@ -117,9 +134,28 @@ impl Machine {
         matches!(self.power, Power::Stopping)
     }
 
-    /// Returns its agent, if one runs.
+    /// Returns its agent, if one runs that the laboratory has started.
     pub const fn agent(&self) -> Option<&Process> {
-        self.agent.as_ref()
+        match &self.body {
+            Body::Played { agent, .. } => agent.as_ref(),
+            Body::Booted(_) => None,
+        }
+    }
+
+    /// Returns the machine that boots Debian, if it is one.
+    pub const fn debian(&self) -> Option<&server::Machine> {
+        match &self.body {
+            Body::Played { .. } => None,
+            Body::Booted(machine) => Some(machine),
+        }
+    }
+
+    /// Returns the machine that boots Debian, to change it.
+    pub const fn debian_mut(&mut self) -> Option<&mut server::Machine> {
+        match &mut self.body {
+            Body::Played { .. } => None,
+            Body::Booted(machine) => Some(machine),
+        }
     }
 
     /// Returns where its agent's output is.
@@ -177,43 +213,66 @@ impl Machine {
     /// Turns the power on: from here on it is another boot.
     pub fn power_on(&mut self) -> Result<()> {
         self.power = Power::On;
-        let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").context("make an id")?;
-        replace(&self.paths.state.join("boot-id"), &id)
+        match &mut self.body {
+            Body::Played { .. } => {
+                let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
+                replace(&self.paths.state.join("boot-id"), &id.context("make an id")?)
+            }
+            Body::Booted(machine) => machine.container_mut().boot(),
+        }
     }
 
     /// Takes the power away; nothing gets to say goodbye.
-    pub fn power_off(&mut self) {
-        self.end_agent();
+    pub fn power_off(&mut self) -> Result<()> {
         self.power = Power::Off;
         self.due.clear();
+        match &mut self.body {
+            Body::Played { .. } => self.end_agent(),
+            Body::Booted(machine) => return machine.cut(),
+        }
+        Ok(())
     }
 
     /// Ends the agent at once.
     pub fn end_agent(&mut self) {
-        drop(self.agent.take());
+        if let Body::Played { agent, .. } = &mut self.body {
+            drop(agent.take());
+        }
     }
 
-    /// Starts the agent.
+    /// Starts the agent, unless it runs or the machine does so itself.
     pub fn start_agent(&mut self) -> Result<()> {
-        if self.agent.is_none() {
-            self.agent = Some(self.paths.start(self.host, &self.namespace)?);
+        if let Body::Played { namespace, agent } = &mut self.body
+            && agent.is_none()
+        {
+            *agent = Some(self.paths.start(self.host, namespace)?);
         }
         Ok(())
     }
 
     /// Sends its agent a signal.
-    pub fn signal_agent(&self, signal: Signal) {
-        if let Some(agent) = &self.agent {
-            agent.signal(signal);
+    pub fn signal_agent(&self, signal: Signal) -> Result<()> {
+        match &self.body {
+            Body::Played { agent, .. } => {
+                if let Some(agent) = agent {
+                    agent.signal(signal);
+                }
+                Ok(())
+            }
+            Body::Booted(machine) => {
+                let kill = format!("systemctl kill --kill-who=main --signal={signal} curfew");
+                machine.container().shell(&kill).map(drop)
+            }
         }
     }
 
     /// Returns the exit code of an agent that has ended since the last look; none within is a
     /// signal.
     pub fn reap(&mut self) -> Result<Option<Option<i32>>> {
-        let Some(agent) = &mut self.agent else { return Ok(None) };
+        let Body::Played { agent: running, .. } = &mut self.body else { return Ok(None) };
+        let Some(agent) = running else { return Ok(None) };
         let Some(status) = agent.ended()? else { return Ok(None) };
-        self.agent = None;
+        *running = None;
         Ok(Some(status.code()))
     }
 }

@@ -44,6 +44,13 @@ impl Network {
         format!("{}-{host}", self.name)
     }
 
+    /// Lets every user of `host` ping, which a machine that is booted in a container cannot set by
+    /// itself.
+    pub fn let_all_ping(&self, host: Host) -> Result<()> {
+        let set = ["sysctl", "--quiet", "--write", "net.ipv4.ping_group_range=0 2147483647"];
+        run("ip", [&["netns", "exec", &self.namespace(host)], set.as_slice()].concat()).map(drop)
+    }
+
     /// Plugs the cable of `host` in, or pulls it; the host loses its carrier.
     pub fn plug(&self, host: Host, is_in: bool) -> Result<()> {
         let state = if is_in { "up" } else { "down" };

@@ -123,7 +123,8 @@ impl Nut {
             return Ok(());
         }
         let set = |(name, value)| format!("SET {name} \"{value}\"\n");
-        let lines = self.variables(battery).into_iter().map(set).collect::<Vec<_>>().concat();
+        let lines =
+            variables(battery, self.shown).into_iter().map(set).collect::<Vec<_>>().concat();
         let Some(line) = self.line()? else { return Ok(()) };
         // The driver tells every change to all who listen, and hangs up on those who do not.
         let mut ignored = [0; 4096];
@@ -151,20 +152,7 @@ impl Nut {
 
     /// Writes the file that a driver reads when it starts, or when the file has changed.
     fn write_device(&self, battery: &Battery) -> Result<()> {
-        let mut lines = vec!["ups.mfr: EATON\nups.model: 5E 1100i\nups.load: 20\n".to_owned()];
-        let line = |(name, value)| format!("{name}: {value}\n");
-        lines.extend(self.variables(battery).into_iter().map(line));
-        replace(&self.folder.join("ups.dev"), &lines.concat())
-    }
-
-    fn variables(&self, battery: &Battery) -> Vec<(&'static str, String)> {
-        let runtime = ("battery.runtime", battery.seconds_left().to_string());
-        let charge = ("battery.charge", battery.charge_percent().to_string());
-        let mut variables = Vec::new();
-        variables.extend(self.shown.has_runtime.then_some(runtime));
-        variables.extend(self.shown.has_charge.then_some(charge));
-        variables.push(("ups.status", battery.status().to_owned()));
-        variables
+        replace(&self.folder.join("ups.dev"), &device(battery, self.shown))
     }
 
     fn program(&self, program: &str, log: &str) -> Program {
@@ -179,6 +167,23 @@ impl Nut {
     fn socket(&self) -> PathBuf {
         self.folder.join("run").join(format!("dummy-ups-{UPS}"))
     }
+}
+
+/// Returns the file from which a driver reads a UPS.
+pub fn device(battery: &Battery, shown: Shown) -> String {
+    let mut lines = vec!["ups.mfr: EATON\nups.model: 5E 1100i\nups.load: 20\n".to_owned()];
+    lines.extend(variables(battery, shown).into_iter().map(|(name, it)| format!("{name}: {it}\n")));
+    lines.concat()
+}
+
+fn variables(battery: &Battery, shown: Shown) -> Vec<(&'static str, String)> {
+    let runtime = ("battery.runtime", battery.seconds_left().to_string());
+    let charge = ("battery.charge", battery.charge_percent().to_string());
+    let mut variables = Vec::new();
+    variables.extend(shown.has_runtime.then_some(runtime));
+    variables.extend(shown.has_charge.then_some(charge));
+    variables.push(("ups.status", battery.status().to_owned()));
+    variables
 }
 
 /// The UPS as `upsd` calls it.

@@ -32,6 +32,13 @@ impl Program {
         Self { command, log: log.to_owned() }
     }
 
+    /// Prepares `program` in the namespaces of this machine; its output is appended to `log`.
+    pub fn on_this_machine(program: &Path, log: &Path) -> Self {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]).arg(program);
+        Self { command, log: log.to_owned() }
+    }
+
     /// Adds arguments.
     #[must_use]
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {

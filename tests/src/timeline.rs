@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use curfew_coordinator::Time;
 
+use crate::debian::End;
 use crate::ground::now;
 use crate::host::Host;
 
@@ -56,6 +57,12 @@ pub enum Fact {
     Called(Verb),
     /// The operating system took the agent's services down and now tells the agent to end.
     Halting,
+    /// The operating system, a real one, has ended its run.
+    Ended(End),
+    /// What the hold says of itself; empty when there is none.
+    Hold(String),
+    /// A line of the kernel log that is about us.
+    Kernel(String),
     /// The machine's last hook told the UPS to cut.
     CutOrdered,
     /// The machine is off.
@@ -122,6 +129,17 @@ impl Timeline {
     pub fn last(&self, host: impl Into<Option<Host>>, fact: &Fact) -> Option<Time> {
         let host = host.into();
         self.entries.iter().rfind(|entry| entry.host == host && entry.fact == *fact).map(|it| it.at)
+    }
+
+    /// Returns the last fact of `host` that `is_meant`.
+    pub fn last_that(
+        &self,
+        host: impl Into<Option<Host>>,
+        is_meant: impl Fn(&Fact) -> bool,
+    ) -> Option<&Fact> {
+        let host = host.into();
+        let is_meant = |entry: &&Entry| entry.host == host && is_meant(&entry.fact);
+        self.entries.iter().rfind(is_meant).map(|entry| &entry.fact)
     }
 
     /// Returns how often this happened.

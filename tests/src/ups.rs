@@ -1,10 +1,11 @@
 //! The UPS of a laboratory: one whose `upsd` and driver are real, or one that can be told to cut.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::battery::Battery;
+use crate::debian::device::Device;
 use crate::nut::Nut;
-use crate::simulated::Simulated;
+use crate::simulated::{self, Simulated};
 
 /// A UPS with its mains and its battery.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub enum Ups {
     Real(Nut, Battery),
     /// The simulated UPS, which promises to come back.
     Simulated(Simulated),
+    /// On the cable of a booted machine, which runs NUT by itself.
+    Attached(Box<Device>),
 }
 
 impl Ups {
@@ -24,6 +27,10 @@ impl Ups {
                 nut.show(battery)
             }
             Self::Simulated(ups) => ups.set_mains(false),
+            Self::Attached(device) => {
+                device.battery().lose_mains(seconds);
+                device.show()
+            }
         }
     }
 
@@ -35,6 +42,10 @@ impl Ups {
                 nut.show(battery)
             }
             Self::Simulated(ups) => ups.set_mains(true),
+            Self::Attached(device) => {
+                device.battery().regain_mains();
+                device.show()
+            }
         }
     }
 
@@ -47,6 +58,7 @@ impl Ups {
             }
             // It has a clock of its own.
             Self::Simulated(_) => Ok(()),
+            Self::Attached(device) => device.pass_second(),
         }
     }
 
@@ -55,6 +67,34 @@ impl Ups {
         match self {
             Self::Real(_, battery) => !battery.is_empty(),
             Self::Simulated(ups) => ups.is_output_closed(),
+            Self::Attached(device) => device.is_output_closed(),
+        }
+    }
+
+    /// Lets it find its battery low, whatever the numbers say.
+    pub fn show_low(&mut self) -> Result<()> {
+        match self {
+            Self::Real(nut, battery) => {
+                battery.become_low();
+                nut.show(battery)
+            }
+            Self::Attached(device) => {
+                device.battery().become_low();
+                device.show()
+            }
+            Self::Simulated(_) => bail!("the simulated UPS decides that itself"),
+        }
+    }
+
+    /// It is told to switch the load off and to come back with the mains.
+    pub fn order_cut(&mut self) -> Result<()> {
+        match self {
+            Self::Real(..) => bail!("nobody can tell it that"),
+            Self::Simulated(_) => simulated::order_cut(),
+            Self::Attached(device) => {
+                device.order_cut();
+                Ok(())
+            }
         }
     }
 
@@ -62,7 +102,7 @@ impl Ups {
     pub fn start_daemons(&mut self) -> Result<()> {
         match self {
             Self::Real(nut, battery) => nut.start(battery),
-            Self::Simulated(_) => Ok(()),
+            Self::Simulated(_) | Self::Attached(_) => Ok(()),
         }
     }
 
@@ -70,7 +110,7 @@ impl Ups {
     pub fn stop_daemons(&mut self) {
         match self {
             Self::Real(nut, _) => nut.stop(),
-            Self::Simulated(_) => {}
+            Self::Simulated(_) | Self::Attached(_) => {}
         }
     }
 }

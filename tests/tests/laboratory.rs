@@ -40,7 +40,7 @@ fn an_agent_that_dies_is_started_again_in_the_same_boot() -> Result<()> {
     lab.press_button(Host::K8s1);
     lab.until(Host::K8s1, &Fact::AgentStarted, LIMIT)?;
     let boot = boot_id_of(&lab, Host::K8s1)?;
-    lab.signal_agent(Host::K8s1, nix::sys::signal::Signal::SIGKILL);
+    lab.signal_agent(Host::K8s1, nix::sys::signal::Signal::SIGKILL)?;
     lab.eventually("the supervisor starts it", LIMIT, |lab| {
         lab.timeline().count(Host::K8s1, &Fact::AgentStarted) == 2
     })?;

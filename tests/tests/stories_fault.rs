@@ -165,7 +165,7 @@ fn without_the_owners_agent_the_others_come_back_by_themselves() -> Result<()> {
     lab.fail_mains_with_spare(2)?;
     lab.until(Host::K8s2, &Fact::Called(Verb::Stop), DOWN)?;
     lab.machine_mut(Host::Nfs).is_supervised = false;
-    lab.signal_agent(Host::Nfs, Signal::SIGKILL);
+    lab.signal_agent(Host::Nfs, Signal::SIGKILL)?;
     lab.restore_mains()?;
     lab.until(Host::K8s2, &Fact::Off, DOWN)?;
     lab.eventually("k8s-2 runs again, and k8s-1 went on", BACK, |lab| {

@@ -14,10 +14,10 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use super::Lab;
+use crate::debian::End;
 use crate::ground::now;
 use crate::host::Host;
 use crate::machine::Next;
-use crate::simulated;
 use crate::timeline::{Fact, Verb};
 
 impl Lab {
@@ -34,7 +34,7 @@ impl Lab {
             }
             self.look_at_agent(host)?;
         }
-        Ok(())
+        self.look_at_server()
     }
 
     fn pass_time(&mut self) -> Result<()> {
@@ -124,12 +124,12 @@ impl Lab {
         match next {
             Next::Halt => {
                 self.timeline.add(host, Fact::Halting);
-                self.machine(host).signal_agent(Signal::SIGTERM);
-                Ok(())
+                self.machine(host).signal_agent(Signal::SIGTERM)
             }
             Next::PowerOff => self.power_off_keeping_plans(host),
             Next::Cut => self.cut(host),
             Next::PowerOn => self.power_on(host),
+            Next::Boot | Next::RestartAgent if self.machine(host).debian().is_some() => Ok(()),
             Next::Boot | Next::RestartAgent => {
                 self.timeline.add(host, Fact::AgentStarted);
                 self.machine_mut(host).start_agent()
@@ -149,7 +149,7 @@ impl Lab {
             return Ok(());
         }
         self.timeline.add(host, Fact::CutOrdered);
-        simulated::order_cut()
+        self.ups.order_cut()
     }
 
     fn power_on(&mut self, host: Host) -> Result<()> {
@@ -174,11 +174,42 @@ impl Lab {
         if self.machine(host).is_on() {
             self.timeline.add(host, Fact::Off);
         }
-        self.machine_mut(host).power_off();
+        self.machine_mut(host).power_off()?;
         if host.is_owner() {
             self.ups.stop_daemons();
         }
         self.network.plug(host, false)
+    }
+
+    /// Looks at the machine that boots Debian: whether it still runs, what it holds, what its
+    /// kernel log tells.
+    fn look_at_server(&mut self) -> Result<()> {
+        let host = Host::Nfs;
+        let Some(server) = self.machine_mut(host).debian_mut() else { return Ok(()) };
+        let container = server.container_mut();
+        let lines = container.kernel_log().read()?;
+        let hold = container.read(HOLD_STATE).unwrap_or_default();
+        let end = container.end()?;
+        for line in lines.into_iter().filter(|line| is_ours(line)) {
+            let is_cut = line.contains(CUT_LINE);
+            self.timeline.add(host, Fact::Kernel(line));
+            if is_cut {
+                self.timeline.add(host, Fact::CutOrdered);
+                self.ups.order_cut()?;
+            }
+        }
+        let hold = Fact::Hold(hold.trim().to_owned());
+        let last = self.timeline.last_that(host, |fact| matches!(fact, Fact::Hold(_)));
+        if last.unwrap_or(&Fact::Hold(String::new())) != &hold {
+            self.timeline.add(host, hold);
+        }
+        let Some(end) = end else { return Ok(()) };
+        self.timeline.add(host, Fact::Ended(end));
+        self.power_off(host)?;
+        if end == End::Reboots {
+            self.press_button(host);
+        }
+        Ok(())
     }
 
     fn look_at_agent(&mut self, host: Host) -> Result<()> {
@@ -222,7 +253,7 @@ pub(super) fn open_packets() -> Result<UdpSocket> {
     clippy::disallowed_methods,
     reason = "the pace at which conditions are looked at; nothing relies on its length"
 )]
-pub(super) fn pass_a_moment() {
+pub(crate) fn pass_a_moment() {
     std::thread::sleep(Duration::from_millis(20));
 }
 
@@ -242,6 +273,15 @@ fn is_magic(packet: &[u8], mac: [u8; 6]) -> bool {
     packet.windows(magic.len()).any(|window| window == magic)
 }
 
+/// Returns whether a line of the kernel log tells of us or of the UPS.
+fn is_ours(line: &str) -> bool {
+    line.contains("curfew") || line.contains(CUT_LINE) || line.contains("nutshutdown")
+}
+
+/// What the driver of the laboratory writes when it is told to cut: see `debian/server.rs`.
+const CUT_LINE: &str = "lab-ups: shutdown.return";
+/// Where the hold says how far it is.
+const HOLD_STATE: &str = "/run/curfew-hold/state";
 const WAKE_PORT: u16 = 9;
 /// A supervisor does not start an agent again that ended with this code.
 const BAD_CONFIGURATION: i32 = 78;
