@@ -1,10 +1,14 @@
 //! The hand (`systemd/lib/hand`): does what it is asked to, and nothing that only looks like it.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use curfew_tests::script::Stage;
 
 const HAND: &str = "systemd/lib/hand";
 const HOLD: &str = "hold 7 60 540 eaton@10.0.0.13:3493\n";
+/// To what is not a hold.
+const AGENT_LISTENS: Duration = Duration::from_secs(6);
 
 #[test]
 fn a_power_off_goes_by_way_of_logind() -> Result<()> {
@@ -47,6 +51,17 @@ fn a_systemd_that_takes_nothing_is_told_of() -> Result<()> {
 }
 
 #[test]
+fn a_systemd_that_hangs_is_told_of_while_the_agent_still_listens() -> Result<()> {
+    let stage = stage("hangs", "exec /bin/sleep 20 > /dev/null 2>&1")?;
+    for request in ["poweroff 7\n", "reboot-now 7\n"] {
+        let started = Instant::now();
+        assert!(ask(&stage, request)?.starts_with("failed: systemd did not take"), "{request}");
+        assert!(started.elapsed() < AGENT_LISTENS, "{request} {:?}", started.elapsed());
+    }
+    Ok(())
+}
+
+#[test]
 fn a_hold_is_answered_when_it_is_entered() -> Result<()> {
     // Entered after half a minute of waiting.
     let stage = stage("hold", "echo entering > run/curfew-hold/state")?;
@@ -68,7 +83,7 @@ fn a_hold_is_answered_when_it_is_entered() -> Result<()> {
 #[test]
 fn a_hold_that_is_never_entered_is_told_of() -> Result<()> {
     let stage = stage("never", "echo entering > run/curfew-hold/state")?;
-    stage.edit("-lt 1800", "-lt 20")?;
+    stage.edit("HOLD_LIMIT=170", "HOLD_LIMIT=2")?;
     assert!(ask(&stage, HOLD)?.starts_with("failed: the hold is not entered"));
     Ok(())
 }
