@@ -66,7 +66,7 @@ watch_eyes() {
     local last='' now
     (
         while is_running nfs; do
-            now=$(agent nfs /metrics | grep -E '^curfew_(phase|nfs)' | grep -v ' 0$' | sort |
+            now=$(agent nfs /metrics | grep -E '^curfew_(phase|nfs_client|nfs_grace)' | grep -v renewal | grep -v ' 0$' | sort |
                 tr '\n' ' ')
             if [ -n "$now" ] && [ "$now" != "$last" ]; then
                 printf '%s %s\n' "$EPOCHREALTIME" "$now"
@@ -181,13 +181,10 @@ story_client-hangs() {
     judge
 }
 
-# Clients of NFSv3, which the kernel does not list.
+# One client of NFSv4 and one of NFSv3, which the kernel does not list.
 story_v3() {
-    local name
-    for name in k8s-1 k8s-2; do
-        mkdir -p "$STORY/extra/$name/etc"
-        sed 's/_netdev/_netdev,vers=3/' "$GUEST/client/etc/fstab" >"$STORY/extra/$name/etc/fstab"
-    done
+    mkdir -p "$STORY/extra/k8s-2/etc"
+    sed 's/_netdev/_netdev,vers=3/' "$GUEST/client/etc/fstab" >"$STORY/extra/k8s-2/etc/fstab"
     equip
     start_with
     to_hold 300
