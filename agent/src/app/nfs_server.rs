@@ -137,14 +137,14 @@ impl Watching {
 
     async fn run(mut self, cancel: CancellationToken) -> Result<(), Infallible> {
         // Until the first look has come to an end, everybody counts as there.
-        if !self.tell(vec![Event::ClientsSeen(self.clients(&BTreeMap::new()))]).await {
+        if !self.tell(vec![Event::ClientsSeen(self.clients(&BTreeMap::new(), None))]).await {
             return Ok(());
         }
         loop {
             let started = Instant::now();
             let report = self.look().await;
             self.tell_trouble(&report);
-            let mut facts = vec![Event::ClientsSeen(self.clients(&report.seen))];
+            let mut facts = vec![Event::ClientsSeen(self.clients(&report.seen, report.strangers))];
             if report.answers.nfs.is_some() {
                 facts.push(Event::ExportsProbed(report.is_serving()));
             }
@@ -238,10 +238,15 @@ impl Watching {
 
     /// Returns what the coordinator gets to know: who could not be judged, or may not be, counts
     /// as there.
-    fn clients(&self, seen: &BTreeMap<HostName, sight::Seen>) -> BTreeMap<HostName, ClientSight> {
+    fn clients(
+        &self,
+        seen: &BTreeMap<HostName, sight::Seen>,
+        strangers: Option<usize>,
+    ) -> BTreeMap<HostName, ClientSight> {
         let sight = |host: &HostName| {
             let sight = seen.get(host).and_then(|seen| seen.sight);
-            sight.filter(|_| self.comparison.trusts(host)).unwrap_or(ClientSight::Present)
+            let is_trusted = self.comparison.trusts(host, strangers);
+            sight.filter(|_| is_trusted).unwrap_or(ClientSight::Present)
         };
         self.hosts.keys().map(|host| (host.clone(), sight(host))).collect()
     }

@@ -1,7 +1,7 @@
 //! Whether the server's eyes agree with what the hosts say of their own mounts, all the time: so
 //! that the eyes are tried every day and not in the outage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use curfew_coordinator::{ClientSight, HostName};
@@ -32,6 +32,8 @@ pub enum Agreement {
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
     unseen: BTreeMap<HostName, Unseen>,
+    /// Those of whom it has once seen what they say.
+    agreed: BTreeSet<HostName>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +57,12 @@ impl Comparison {
                 (Some(has_mount), Some(sight)) => {
                     self.unseen.remove(host);
                     let is_seen = sight != ClientSight::Nothing;
-                    if *has_mount == is_seen { Agreement::Agrees } else { Agreement::Unreported }
+                    if *has_mount == is_seen {
+                        self.agreed.insert(host.clone());
+                        Agreement::Agrees
+                    } else {
+                        Agreement::Unreported
+                    }
                 }
                 // A host that stops unmounts without having said so: what failed before is kept,
                 // what only began to differ is not counted.
@@ -70,9 +77,12 @@ impl Comparison {
     }
 
     /// Returns whether *nothing* may be believed of a host: not while a mount that it has reported
-    /// was never seen.
-    pub fn trusts(&self, host: &HostName) -> bool {
-        self.unseen.get(host).is_none_or(|unseen| !unseen.is_failing)
+    /// is not seen for long, and not while a client may be its own without our knowing. `strangers`
+    /// is how many clients belong to no host. An agent that was restarted has compared nothing yet,
+    /// and a host that stops is not compared: what an earlier run knew of its addresses is gone.
+    pub fn trusts(&self, host: &HostName, strangers: Option<usize>) -> bool {
+        let is_failing = self.unseen.get(host).is_some_and(|unseen| unseen.is_failing);
+        !is_failing && (strangers == Some(0) || self.agreed.contains(host))
     }
 
     fn on_unseen(&mut self, now: Instant, host: &HostName) -> Agreement {

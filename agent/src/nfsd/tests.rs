@@ -251,7 +251,7 @@ async fn a_reported_mount_that_is_not_seen_fails_after_half_a_minute() {
     let mut at = |seconds, reports: &BTreeMap<HostName, bool>| {
         let now = start + Duration::from_secs(seconds);
         let agreement = comparison.update(now, &seen, reports)[&alpha];
-        (agreement, comparison.trusts(&alpha))
+        (agreement, comparison.trusts(&alpha, Some(0)))
     };
     let unseen =
         |seconds, is_failing| Agreement::Unseen { since: Duration::from_secs(seconds), is_failing };
@@ -262,6 +262,21 @@ async fn a_reported_mount_that_is_not_seen_fails_after_half_a_minute() {
     assert_eq!(at(60, &one("alpha", true)), (unseen(30, true), false));
     assert_eq!(at(70, &BTreeMap::new()), (Agreement::Unknown, false), "also when it stops then");
     assert_eq!(at(80, &one("alpha", false)), (Agreement::Agrees, true));
+}
+
+#[test]
+fn nothing_of_a_host_is_not_believed_while_a_client_may_be_its_own() {
+    let now = Instant::now();
+    let seen = judge(now, &Tree::of("qemu-unmounted").look(), &Lasting::default(), &hosts());
+    let mut comparison = Comparison::default();
+    let alpha = HostName::from("alpha");
+    // The agent was restarted while the host stops.
+    comparison.update(now, &seen, &BTreeMap::new());
+    let trusted = [Some(0), Some(1), None].map(|strangers| comparison.trusts(&alpha, strangers));
+    assert_eq!(trusted, [true, false, false]);
+    comparison.update(now, &seen, &one("alpha", false));
+    comparison.update(now, &seen, &BTreeMap::new());
+    assert!(comparison.trusts(&alpha, Some(1)), "the eyes were right about it");
 }
 
 #[test]
