@@ -66,8 +66,8 @@ watch_eyes() {
     local last='' now
     (
         while is_running nfs; do
-            now=$(agent nfs /metrics | grep -E '^curfew_(phase|nfs_client|nfs_grace)' | grep -v renewal | grep -v ' 0$' | sort |
-                tr '\n' ' ')
+            now=$(agent nfs /metrics | grep -E '^curfew_(phase|nfs_client|nfs_grace)' |
+                grep -vE 'renewal| 0$' | sort | tr '\n' ' ')
             if [ -n "$now" ] && [ "$now" != "$last" ]; then
                 printf '%s %s\n' "$EPOCHREALTIME" "$now"
                 last=$now
