@@ -99,15 +99,16 @@ impl Coordinator {
     fn miss_rebooted(&mut self) {
         let settings = &self.cluster.settings;
         let span = settings.wake_timeout;
+        // An agent that was just started has heard nobody yet.
+        let has_listened = self.now.since(self.started_at) >= span;
         for (host, planned) in &mut self.planned {
             let Some(peer) = self.peers.get(host).filter(|_| planned.stop == OsStop::Reboot) else {
                 continue;
             };
-            let is_overdue = peer.is_quiet_for(self.now, span, settings);
+            let is_overdue = has_listened && peer.is_quiet_for(self.now, span, settings);
             if is_overdue && !planned.is_overdue {
                 self.notes.push(Note::PlannedStopOverdue { host: host.clone() });
             }
-            // An agent that was just started has not heard of it yet, and takes nothing back.
             planned.is_overdue |= is_overdue;
         }
     }

@@ -18,6 +18,7 @@ mod forced;
 mod mistakes;
 mod numbers;
 mod owed;
+mod planned;
 mod recovery;
 mod restarting;
 mod stopping;

@@ -354,6 +354,7 @@ impl World {
         machine.agent = Some(agent);
         self.note(&me, Fact::AgentStarted);
         self.carry_out(&me, step);
+        self.tell_os_stop(&me);
         if me == self.cluster.ups.owner {
             self.tell(&me, Event::UpsProbed(self.abilities));
         }

@@ -1,7 +1,7 @@
 //! A machine: its power, its boots, its agent and the journal that survives both.
 
 use curfew_coordinator::{
-    BootId, ClientSight, Coordinator, End, HostName, Saved, Session, Time, Watch,
+    BootId, ClientSight, Coordinator, End, HostName, OsStop, Saved, Session, Time, Watch,
 };
 
 /// Whether a machine runs.
@@ -34,6 +34,8 @@ pub(crate) struct Machine {
     /// The stop that runs in this boot.
     pub(crate) stopping: Option<End>,
     pub(crate) is_held: bool,
+    /// Somebody stops it by hand: what its OS says of that.
+    pub(crate) stopped_by_hand: Option<OsStop>,
     /// It truly has the owner's exports mounted.
     pub(crate) has_mounts: bool,
     /// The owner lists it as a client, and has heard nothing of that for a lease.
@@ -84,6 +86,7 @@ impl Machine {
             disk_fails: false,
             stopping: None,
             is_held: false,
+            stopped_by_hand: None,
             has_mounts: true,
             is_stale: false,
             stops_in: 40_000,
@@ -145,6 +148,7 @@ impl Machine {
         self.agent = None;
         self.stopping = None;
         self.is_held = false;
+        self.stopped_by_hand = None;
         self.has_mounts = false;
     }
 }

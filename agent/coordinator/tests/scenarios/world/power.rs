@@ -1,8 +1,8 @@
 //! How machines stop, hold, boot and lose their power, and how the mains come and go.
 
-use curfew_coordinator::{Call, End, Event, HostName};
+use curfew_coordinator::{Call, End, Event, HostName, OsStop};
 
-use super::{Fact, Happening, Machine, Power, World};
+use super::{Fact, Happening, Power, World};
 
 /// What becomes of a machine in one boot.
 #[derive(Clone, Copy, Debug)]
@@ -100,16 +100,43 @@ impl World {
             }
             return;
         }
-        let Machine { stops_in, holds_in, .. } = *self.machine(host.as_str());
-        self.machine_mut(host.as_str()).stopping = Some(end);
+        let holds_in = self.machine(host.as_str()).holds_in;
         if end == End::Hold {
+            self.machine_mut(host.as_str()).stopping = Some(end);
             return self.change_after(host, holds_in, Change::Holds);
         }
+        // The late hook of an owner that cuts waits for the time that the flag holds.
+        let wait = u64::try_from(cut_after.as_millis()).expect("a short time");
+        self.begin_stop(host, end, wait);
+    }
+
+    /// Somebody types `systemctl poweroff` or `reboot`; what the OS says of it is `says`.
+    pub(crate) fn stop_by_hand(&mut self, host: &str, says: OsStop) {
+        let host = HostName::from(host);
+        self.machine_mut(host.as_str()).stopped_by_hand = Some(says);
+        self.begin_stop(&host, End::Off, 0);
+        self.tell_os_stop(&host);
+    }
+
+    /// The OS does not stop after all: what it was asked for has failed.
+    pub(crate) fn take_back_stop(&mut self, host: &str) {
+        let machine = self.machine_mut(host);
+        machine.stopped_by_hand = None;
+        machine.stopping = None;
+        self.tell_os_stop(&HostName::from(host));
+    }
+
+    pub(super) fn tell_os_stop(&mut self, host: &HostName) {
+        let stop = self.machine(host.as_str()).stopped_by_hand;
+        self.tell(host, Event::OsStopSeen(stop));
+    }
+
+    fn begin_stop(&mut self, host: &HostName, end: End, wait: u64) {
+        let stops_in = self.machine(host.as_str()).stops_in;
+        self.machine_mut(host.as_str()).stopping = Some(end);
         self.change_after(host, stops_in / 2, Change::Halts);
         self.change_after(host, stops_in / 2 + AGENT_ENDS_AFTER, Change::EndsAgent);
         self.change_after(host, stops_in * 3 / 4, Change::Unmounts);
-        // The late hook of an owner that cuts waits for the time that the flag holds.
-        let wait = u64::try_from(cut_after.as_millis()).expect("a short time");
         self.change_after(host, stops_in.max(wait), Change::Ends);
     }
 
@@ -136,6 +163,9 @@ impl World {
                 self.change_after(host, AGENT_AFTER, Change::StartsAgent);
             }
             _ if !machine.runs() => {}
+            // Of a stop that was taken back nothing happens any more.
+            Change::Halts | Change::EndsAgent | Change::Unmounts | Change::Ends
+                if machine.stopping.is_none() => {}
             Change::StartsAgent if machine.has_no_agent => {}
             Change::StartsAgent => self.start_agent(host.as_str()),
             Change::EndsAgent => {
@@ -158,6 +188,9 @@ impl World {
 
     /// The end of a machine's stop; the late hook of an owner that cuts reads the UPS first.
     fn end(&mut self, host: &HostName) {
+        if self.machine(host.as_str()).stopped_by_hand == Some(OsStop::Reboot) {
+            return self.reboot(host);
+        }
         let is_cut = self.machine(host.as_str()).stopping == Some(End::Cut);
         if is_cut && self.ups.mains {
             return self.reboot(host);
