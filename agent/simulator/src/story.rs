@@ -237,8 +237,13 @@ pub enum Change {
         /// The host.
         host: HostName,
     },
-    /// A person switches a machine off, outside of any shutdown.
+    /// A person types `systemctl poweroff` on a machine.
     HostStopped {
+        /// The host.
+        host: HostName,
+    },
+    /// A person types `systemctl reboot` on a machine.
+    HostRebooted {
         /// The host.
         host: HostName,
     },

@@ -105,9 +105,12 @@ impl History {
             self.look_at_links(world);
         }
         for pair in news.windows(2) {
-            if let [Happened { fact: Fact::Changed(Change::HostStopped { .. }), .. }, next] = pair
-                && next.fact == Fact::StopBegan
-            {
+            let [before, next] = pair else { continue };
+            let is_by_hand = matches!(
+                before.fact,
+                Fact::Changed(Change::HostStopped { .. } | Change::HostRebooted { .. })
+            );
+            if is_by_hand && next.fact == Fact::StopBegan {
                 self.stopped_by_person.insert(next.host);
             }
         }
@@ -238,6 +241,7 @@ impl History {
             Change::HostCrashed { .. }
             | Change::HostStarted { .. }
             | Change::HostStopped { .. }
+            | Change::HostRebooted { .. }
             | Change::HostBroken { .. } => (Trouble::Machines, 0),
             Change::StopTakes { .. } | Change::StopRefused { .. } | Change::MountsUnread { .. } => {
                 (Trouble::Stops, 0)

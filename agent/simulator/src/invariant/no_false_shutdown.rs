@@ -1,6 +1,6 @@
 //! Nobody stops without evidence.
 
-use curfew_coordinator::{Cause, Coordinator, HostName, Note, Standing, Trigger};
+use curfew_coordinator::{BeginReason, Cause, Coordinator, HostName, Note, Standing, Trigger};
 
 use super::history::Trouble;
 use super::{Scene, Verdict, millis};
@@ -26,6 +26,7 @@ pub(super) fn no_false_shutdown(scene: &Scene<'_>) -> Verdict {
             Fact::Note(Note::Latched { number, from }) => {
                 sees_nothing(scene, happened.host, *number, from)?;
             }
+            Fact::Note(Note::Began { why: BeginReason::StoppedByOther, .. }) => {}
             Fact::Note(Note::Began { .. }) => is_declared(scene, happened.host)?,
             Fact::StopBegan => has_cause(scene, happened.host)?,
             _ => {}

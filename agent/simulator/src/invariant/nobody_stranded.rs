@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use curfew_coordinator::{Cause, Coordinator, Note, Plan, StopTimes};
+use curfew_coordinator::{BeginReason, Cause, Coordinator, Note, Plan, StopTimes};
 
 use super::{Scene, Verdict, millis};
 use crate::world::Power;
@@ -69,8 +69,12 @@ pub(super) fn nobody_stranded(memory: &mut Memory, scene: &Scene<'_>) -> Verdict
                 let span = memory.packets.entry(place).or_insert((happened.at, happened.at));
                 span.1 = happened.at;
             }
-            Fact::Changed(Change::HostStopped { .. }) => {
+            Fact::Changed(Change::HostStopped { .. } | Change::HostRebooted { .. }) => {
                 memory.by_will.insert(host);
+            }
+            // In a shutdown that it takes part in it is woken with the others.
+            Fact::Note(Note::Began { why: BeginReason::StoppedByOther, .. }) => {
+                memory.by_will.remove(&host);
             }
             // A host that falls silent before anybody has read battery leaves on mains, as far as
             // anybody can know: by somebody's will.

@@ -27,6 +27,8 @@ pub(super) fn release_is_true(scene: &Scene<'_>) -> Verdict {
                 latest_start_has_come(scene, host)?;
                 latest_start_is_true(scene, host)?;
             }
+            // That is a person's begin, and no host's.
+            Note::Began { why: BeginReason::StoppedByOther, .. } => {}
             Note::Began { .. } => nobody_is_hurt(scene, host)?,
             _ => {}
         }

@@ -59,6 +59,7 @@ impl World {
         self.machine_mut(host).agent = Some(agent);
         self.note(host, Fact::AgentStarted);
         self.carry_out(host, step);
+        self.tell_os_stop(host);
         self.tell_date(host);
         self.tell_mounts(host);
         if host == self.owner {

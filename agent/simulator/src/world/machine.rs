@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use curfew_coordinator::{
-    BootId, Coordinator, End, Host, HostName, ReadyBy, Saved, SavedGauge, Session, StopTime, Time,
-    Watch,
+    BootId, Coordinator, End, Host, HostName, OsStop, ReadyBy, Saved, SavedGauge, Session,
+    StopTime, Time, Watch,
 };
 
 use crate::story::{HostTruth, KillPoint};
@@ -65,6 +65,8 @@ pub struct Machine {
     pub(super) is_journal_lost: bool,
     pub(super) disk_fails: bool,
     pub(super) kill: Option<(KillPoint, Option<u64>)>,
+    /// Somebody stops it by hand: what its OS says of that.
+    pub(super) stopped_by_hand: Option<OsStop>,
     /// The stop that runs in this boot.
     pub stop: Option<Stop>,
     /// The hold is entered.
@@ -115,6 +117,7 @@ impl Machine {
             is_journal_lost: false,
             disk_fails: false,
             kill: None,
+            stopped_by_hand: None,
             stop: None,
             is_held: false,
             held_at: 0,
@@ -241,6 +244,7 @@ impl Machine {
         self.power = Power::Off;
         self.agent = None;
         self.stop = None;
+        self.stopped_by_hand = None;
         self.is_held = false;
         self.has_halted = false;
         self.left_behind.append(&mut self.mounts);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use curfew_coordinator::{Call, End, Event};
+use curfew_coordinator::{Call, End, Event, OsStop};
 
 use super::machine::Stop;
 use super::{Happening, Machine, Power, World};
@@ -192,6 +192,22 @@ impl World {
         self.begin_stop(host, end, cut_after);
     }
 
+    /// Somebody stops a machine that runs, and its OS says so.
+    pub(super) fn stop_by_hand(&mut self, host: usize, says: OsStop) {
+        let machine = self.machine_mut(host);
+        if !machine.runs() || machine.stop.is_some() {
+            return;
+        }
+        machine.stopped_by_hand = Some(says);
+        self.begin_stop(host, End::Off, 0);
+        self.tell_os_stop(host);
+    }
+
+    pub(super) fn tell_os_stop(&mut self, host: usize) {
+        let stop = self.machine(host).stopped_by_hand;
+        self.tell(host, Event::OsStopSeen(stop));
+    }
+
     /// The OS begins to stop.
     pub(super) fn begin_stop(&mut self, host: usize, end: End, cut_after: u64) {
         let now = self.now;
@@ -319,6 +335,9 @@ impl World {
             stop.is_at_hook = true;
             let cut_at = stop.cut_at;
             return self.come_after(host, cut_at.saturating_sub(self.now), Moment::HookLooks);
+        }
+        if self.machine(host).stopped_by_hand == Some(OsStop::Reboot) {
+            return self.reboot(host);
         }
         self.machine_mut(host).go_off();
         self.note(host, Fact::Off { is_clean: true });

@@ -1,6 +1,6 @@
 //! What a story makes happen, and how the world heals.
 
-use curfew_coordinator::{Command, End, Event, HostName};
+use curfew_coordinator::{Command, End, Event, HostName, OsStop};
 
 use super::network::Rain;
 use super::power::Moment;
@@ -31,6 +31,7 @@ impl World {
             Change::HostCrashed { .. }
             | Change::HostStarted { .. }
             | Change::HostStopped { .. }
+            | Change::HostRebooted { .. }
             | Change::HostBroken { .. }
             | Change::StopTakes { .. }
             | Change::StopRefused { .. }
@@ -107,12 +108,8 @@ impl World {
         match *change {
             Change::HostCrashed { .. } => self.crash(host),
             Change::HostStarted { .. } => self.boot(host),
-            Change::HostStopped { .. } => {
-                let machine = self.machine(host);
-                if machine.runs() && machine.stop.is_none() {
-                    self.begin_stop(host, End::Off, 0);
-                }
-            }
+            Change::HostStopped { .. } => self.stop_by_hand(host, OsStop::Off),
+            Change::HostRebooted { .. } => self.stop_by_hand(host, OsStop::Reboot),
             Change::HostBroken { .. } => self.machine_mut(host).is_broken = true,
             Change::StopTakes { span, .. } => {
                 let machine = self.machine_mut(host);
@@ -225,6 +222,7 @@ impl Change {
             | Self::HostCrashed { host }
             | Self::HostStarted { host }
             | Self::HostStopped { host }
+            | Self::HostRebooted { host }
             | Self::HostBroken { host }
             | Self::StopTakes { host, .. }
             | Self::StopRefused { host, .. }

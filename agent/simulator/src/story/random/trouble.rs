@@ -303,7 +303,8 @@ impl Trouble<'_> {
             2..6 => Change::CalledOff { host },
             6..8 => Change::WakeOrdered { host },
             8 if host != *self.owner => Change::HostStopped { host },
-            _ => Change::HostStarted { host },
+            8 => Change::HostStarted { host },
+            _ => Change::HostRebooted { host },
         };
         vec![(0, change)]
     }
