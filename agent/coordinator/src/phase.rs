@@ -9,8 +9,8 @@
 //! ```
 //!
 //! From `stopping` on there is no way back but another boot, unless somebody else began and took
-//! it back; `off` only the others conclude. Who is stopped by hand outside of any shutdown goes from
-//! `up` to `halting`, and tells that it is planned beside its phase.
+//! it back; `off` only the others conclude. Who is stopped by hand outside of any shutdown goes
+//! from `up` to `halting`, and tells that it is planned beside its phase.
 
 use std::fmt;
 

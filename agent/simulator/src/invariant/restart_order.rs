@@ -10,6 +10,8 @@ use crate::world::Power;
 
 /// How old the mains of a reading may be: the driver's pace, a poll, and until it is stale.
 const POLL: u64 = 6_000;
+/// From the boot of a machine until its agent is heard.
+const HEARD_AFTER: u64 = 5_000;
 /// What was seen to serve may have stopped since the last look.
 const BLUR: u64 = 2_000;
 
@@ -135,8 +137,10 @@ impl Memory {
             let is_passed = passed_at.is_some_and(|at| Some(at) >= served_at);
             let is_own = place == by && by_limit(Gate::Exports);
             let is_doubled = scene.history.is_doubled(scene.now(), place);
-            // Nobody waits for a need that is off and that no recovery is about.
-            let is_gone = world.machine(place).power == Power::Off
+            // Nobody waits for a need that no recovery is about and that is off, or that a person has
+            // started and that nobody can have heard yet.
+            let is_new = scene.history.has_booted_within(scene.now(), place, HEARD_AFTER);
+            let is_gone = (world.machine(place).power != Power::Running || is_new)
                 && world.agent(by).map(Coordinator::status).is_some_and(|status| {
                     let debt = status.owed.get(need).map(|entry| entry.debt);
                     status.is_conducting && debt.is_none_or(|debt| debt == Debt::Intended)

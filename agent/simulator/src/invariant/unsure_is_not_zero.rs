@@ -87,8 +87,8 @@ pub fn twin(story: &Story) -> Option<Story> {
 /// Holds the end of a story's [`twin`] against that of the story: no host begins in it earlier, and
 /// no output opens earlier, but by the countdown or a latest start.
 ///
-/// Judged until the mains return: from then on the two are two stories. Of a host that had not begun
-/// by then nobody knows when it would have: not before, and that is all that counts.
+/// Judged until the mains return: from then on the two are two stories. Of a host that had not
+/// begun by then nobody knows when it would have: not before, and that is all that counts.
 pub fn compare(story: &Story, original: &World, twin: &World) -> Result<(), Violation> {
     let Some((_, until)) = first_outage(story) else { return Ok(()) };
     let usual = begins(original, until);
