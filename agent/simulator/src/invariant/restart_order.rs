@@ -137,8 +137,8 @@ impl Memory {
             let is_passed = passed_at.is_some_and(|at| Some(at) >= served_at);
             let is_own = place == by && by_limit(Gate::Exports);
             let is_doubled = scene.history.is_doubled(scene.now(), place);
-            // Nobody waits for a need that no recovery is about and that is off, or that a person has
-            // started and that nobody can have heard yet.
+            // Nobody waits for a need that no recovery is about and that is off, or that a person
+            // has started and that nobody can have heard yet.
             let is_new = scene.history.has_booted_within(scene.now(), place, HEARD_AFTER);
             let is_gone = (world.machine(place).power != Power::Running || is_new)
                 && world.agent(by).map(Coordinator::status).is_some_and(|status| {
