@@ -1,6 +1,8 @@
 //! The hold's scripts: what entering does and leaves alone (`systemd/lib/enter-hold`), and when the
 //! machine reboots out of it (`systemd/lib/hold-watch`).
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use curfew_tests::script::{START_S, Stage};
 
@@ -85,6 +87,55 @@ fn what_hangs_is_left_behind_and_what_stays_written_is_told() -> Result<()> {
     let report = stage.read("run/curfew-hold/report");
     assert!(report.contains("/srv/media (ext4) could neither be unmounted"), "{report}");
     assert!(!stage.times_of("remount,ro /").is_empty(), "the root had its turn all the same");
+    Ok(())
+}
+
+#[test]
+fn a_mount_that_has_hung_is_not_tried_again() -> Result<()> {
+    let stage = entering("hung-once")?;
+    stage.edit("MOUNT_LIMIT=5", "MOUNT_LIMIT=1")?;
+    stage.program("umount", &format!("note umount \"$@\"\n{HANG} > /dev/null"))?;
+    stage.program("mount", "note mount \"$@\"; false")?;
+    stage.play(&[], "")?;
+    for place in ["/srv/media", "/srv/media/with blanks", "/mnt/other"] {
+        let tries = stage.calls().into_iter().filter(|(_, call)| call.ends_with(place)).count();
+        assert_eq!(tries, 1, "{place}: {:?}", stage.calls());
+    }
+    assert_eq!(stage.times_of("remount,ro /var").len(), 2, "one that only fails has another turn");
+    Ok(())
+}
+
+#[test]
+fn a_systemd_that_does_not_say_what_runs_holds_up_nothing() -> Result<()> {
+    let stage = entering("mute")?;
+    stage.edit("CALL_LIMIT=5", "CALL_LIMIT=1")?;
+    // Left behind it has its standard output open for much longer.
+    stage.program("systemctl", &format!("case $* in list-units*) ;; *) exit ;; esac\n{HANG}"))?;
+    let started = Instant::now();
+    stage.play(&[], "")?;
+    assert!(started.elapsed() < HANGS, "{:?}", started.elapsed());
+    assert_eq!(stage.read("run/curfew-hold/state"), "held\n");
+    assert!(stage.read("run/curfew-hold/report").contains("systemd does not say what runs"));
+    assert!(!stage.times_of("remount,ro /").is_empty());
+    Ok(())
+}
+
+#[test]
+fn after_its_time_the_disks_are_made_read_only_by_force() -> Result<()> {
+    let stage = entering("deadline")?;
+    stage.edit("ENTER_LIMIT=115", "ENTER_LIMIT=2")?;
+    stage.edit("MOUNT_LIMIT=5", "MOUNT_LIMIT=1")?;
+    // Not one of the calls that have a limit of their own.
+    stage.program("sort", HANG)?;
+    let started = Instant::now();
+    stage.play(&[], "")?;
+    assert!(started.elapsed() < HANGS, "{:?}", started.elapsed());
+    assert_eq!(stage.read("sysrq"), "u\n");
+    assert_eq!(stage.read("run/curfew-hold/state"), "held\n");
+    let report = stage.read("run/curfew-hold/report");
+    assert!(report.contains("not done within 2 s: to stop the services"), "{report}");
+    assert!(report.contains("/var (ext4) could neither be unmounted"), "{report}");
+    assert!(!stage.times_of("sync").is_empty());
     Ok(())
 }
 
@@ -251,6 +302,9 @@ case "$*" in
             grep -vx -- "$unit" units > units.new; mv units.new units
         done ;;
 esac"#;
+/// Hangs with its standard output open, far longer than what has a limit.
+const HANG: &str = "exec timeout 20 tail -f /dev/null 2> /dev/null";
+const HANGS: Duration = Duration::from_secs(18);
 /// Takes a place out of the mount table.
 const UNMOUNT: &str = r#"for place in "$@"; do :; done
 place=$(printf '%s' "$place" | sed 's/ /\\040/g')
