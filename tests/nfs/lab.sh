@@ -154,8 +154,8 @@ start() {
 is_running() { [ -e "$STORY/$1.pid" ] && kill -0 "$(cat "$STORY/$1.pid")" 2>/dev/null; }
 is_off() { ! is_running "$1"; }
 
-# cut_power NAME: takes the power away from under it (the kernel and its helper processes, which are one
-# session that `start` made).
+# cut_power NAME: takes the power away from under it (the kernel and its helper processes, which are
+# one session that `start` made).
 cut_power() {
     local pid
     [ -e "${STORY:-}/$1.pid" ] || return 0
