@@ -1,5 +1,5 @@
-//! The units of `systemd/` as systemd itself judges them: without a mistake, and the agent's sandbox
-//! as tight as it was.
+//! The units of `systemd/` as systemd itself judges them: without a mistake, and the sandbox of the
+//! agent as tight as it was.
 //!
 //! Whether the agent can work in it is shown by the tests of the laboratory.
 
