@@ -13,6 +13,8 @@ use curfew_tests::ground;
 const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd");
 /// In tenths, as `--threshold` wants it. More needs a reason in the unit, and in decision 23.
 const MOST_EXPOSED: &str = "15";
+/// `HOLD_LIMIT` of the agent's own end of the hand.
+const AGENT_WAITS_S: u64 = 180;
 
 #[test]
 fn the_agents_sandbox_is_as_tight_as_it_was() {
@@ -53,6 +55,24 @@ fn systemd_understands_every_line_of_every_unit() {
     let mut arguments = vec!["verify", "--man=no"];
     arguments.extend(units.iter().map(String::as_str));
     assert_eq!(analyze(&arguments), (true, String::new()));
+}
+
+#[test]
+fn who_waits_for_the_hold_waits_longer_than_who_is_waited_for() {
+    let forced = 25;
+    let script = number("lib/enter-hold", "ENTER_LIMIT=") + forced;
+    let unit = number("curfew-hold.service", "TimeoutStartSec=");
+    let hand = number("lib/hand", "HOLD_LIMIT=");
+    let hand_unit = number("curfew-hand@.service", "RuntimeMaxSec=");
+    assert!(script < unit && unit < hand && hand < AGENT_WAITS_S, "{script} {unit} {hand}");
+    assert!(hand < hand_unit, "{hand} {hand_unit}");
+}
+
+/// Returns the seconds that the line says which begins with `key`.
+fn number(path: &str, key: &str) -> u64 {
+    let text = fs::read_to_string(Path::new(UNITS).join(path)).unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    value.trim_end_matches('s').parse().unwrap()
 }
 
 /// Starts `program` where a unit starts one that the package brings.
