@@ -318,6 +318,11 @@ fn a_journal_that_is_not_durable_fails_and_a_history_warns() {
     });
     assert_eq!(state, State::Fail);
     assert!(sentence.contains("(disk full)"));
+    let held = look("journal", |snapshot| {
+        snapshot.status.journal_failure = Some("read-only".to_owned());
+        snapshot.status.phase = Phase::Holding;
+    });
+    assert_eq!(held.0, State::Pass, "the hold makes it so");
     let history = look("journal", |snapshot| {
         snapshot.journal.history_failure = Some("disk full".to_owned());
     });
