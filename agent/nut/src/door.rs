@@ -70,6 +70,23 @@ impl Door {
         Ok(Primary { client, ups: ups.to_owned() })
     }
 
+    /// Sets FSD: all foreign clients of the UPS go down, and only a restart of `upsd` ends it. It
+    /// needs the right and no LOGIN, so that no client of ours is counted.
+    ///
+    /// Not cancel safe: after an error of the class `Spent` it may have been set.
+    pub async fn force_shutdown(
+        &self,
+        credentials: &Credentials,
+        ups: &str,
+    ) -> Result<(), ClientError> {
+        let mut client = self.authenticated(credentials).await?;
+        client.force_shutdown(ups).await?;
+        if let Err(error) = client.log_out().await {
+            tracing::debug!(%error, "cannot log out");
+        }
+        Ok(())
+    }
+
     /// Returns the addresses of those logged in; needs no login.
     pub async fn clients(&self, ups: &str) -> Result<Vec<String>, ClientError> {
         let mut client = Client::connect(&self.resolver, self.limits).await?;

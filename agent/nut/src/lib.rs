@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`codec`] (pure: words, lines, requests, answers), [`error`] (what `upsd` and the
 //! wire can say), [`status`] and [`snapshot`] (what a poll means), [`client`] (one connection),
-//! [`probe`] (what the UPS can do), [`monitor`] (the polling session), [`door`] (orders with a
-//! login). With the feature `simulated` there is also a UPS to talk to.
+//! [`probe`] and [`delay`] (what the UPS can do, and when), [`monitor`] (the polling session),
+//! [`door`] (orders with a login). With the feature `simulated` there is also a UPS to talk to.
 //!
 //! Nothing here decides anything, keeps a password in a log, waits without a limit or grows with
 //! what the network sends. STARTTLS has its place in [`client::Client::connect`].
@@ -12,6 +12,7 @@ mod vocabulary;
 
 pub mod client;
 pub mod codec;
+pub mod delay;
 pub mod door;
 pub mod error;
 pub mod monitor;

@@ -39,6 +39,14 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// silent clients is 60 s, so the connection stays.
 const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How often what the UPS can do is asked again on the same connection: `upsd` hands a driver's
+/// first words on as they come, and a verdict on half of them should not last.
+const PROBE_AGAIN: Duration = Duration::from_mins(1);
+
+/// How many looks in a row must find no command at all: a driver shows its status about a second
+/// after its start, and its commands by then.
+const EMPTY_LOOKS: u32 = 5;
+
 /// How many updates wait for a slow consumer; beyond that only the newest of each kind waits.
 pub const UPDATE_QUEUE_LEN: usize = 16;
 
@@ -126,23 +134,33 @@ impl Monitor {
         self.outbox.connected(connection);
         let mut ticks = interval(self.config.poll_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut is_probed = false;
+        // Until when what was probed is believed; none while it is to be asked.
+        let mut probed_until: Option<Instant> = None;
+        let mut looks = 0;
         loop {
             ticks.tick().await;
             match self.poll(&mut client).await {
-                Ok(()) if is_probed => {}
-                Ok(()) => is_probed = self.probe(&mut client).await?,
+                Ok(()) if probed_until.is_some_and(|until| Instant::now() < until) => {}
+                Ok(()) => {
+                    looks += 1;
+                    if self.probe(&mut client, looks).await? {
+                        probed_until = Some(Instant::now() + PROBE_AGAIN);
+                    }
+                }
                 Err(error) if error.class() == ErrorClass::Spent => return Err(error),
                 Err(error) => {
                     // The driver may be another one when it is back.
-                    is_probed = false;
+                    probed_until = None;
                     if self.on_refusal(&error) {
                         ticks.reset_after(REFUSED_INTERVAL);
                     }
                 }
             }
             if self.away.is_some() {
-                is_probed = false;
+                probed_until = None;
+            }
+            if probed_until.is_some() || self.away.is_some() {
+                looks = 0;
             }
         }
     }
@@ -166,14 +184,18 @@ impl Monitor {
         Ok(())
     }
 
-    /// Asks what the UPS can do; returns whether that is known now.
-    async fn probe(&mut self, client: &mut Client) -> Result<bool, ClientError> {
+    /// Asks what the UPS can do; returns whether that is known now. A driver that offers nothing
+    /// may only not have said yet, so that this is believed after some looks in a row.
+    async fn probe(&mut self, client: &mut Client, looks: u32) -> Result<bool, ClientError> {
         if self.away.is_some() {
             return Ok(false);
         }
         let Some(commands) = list(client.list_commands(&self.config.ups).await)? else {
             return Ok(false);
         };
+        if commands.is_empty() && looks < EMPTY_LOOKS {
+            return Ok(false);
+        }
         let Some(writables) = list(client.list_writables(&self.config.ups).await)? else {
             return Ok(false);
         };

@@ -113,7 +113,7 @@ impl Snapshot {
         self.seconds("ups.timer.shutdown").filter(|left| !left.is_zero())
     }
 
-    fn seconds(&self, name: &str) -> Option<Duration> {
+    pub(crate) fn seconds(&self, name: &str) -> Option<Duration> {
         self.number(name, 0.0..=MAX_DELAY_SECONDS).map(Duration::from_secs_f64)
     }
 }

@@ -141,6 +141,35 @@ async fn wait_stale_and_absent_drivers_are_neither_mains_nor_battery() {
 }
 
 #[tokio::test]
+async fn a_driver_that_offers_nothing_yet_is_asked_again_before_that_is_believed() {
+    let mut story = story().await;
+    let mut server = story.greet().await;
+    for _ in 0..2 {
+        server.poll("OL").await;
+        server.expect("LIST CMD \"u\"", "BEGIN LIST CMD u\nEND LIST CMD u\n").await;
+    }
+    server.poll("OL").await;
+    server.probe().await;
+    let update = story.until(|update| matches!(update, Update::Probed { .. })).await;
+    let Update::Probed { capabilities, .. } = update else { panic!("not probed") };
+    assert!(capabilities.is_return_promised(), "what came later counts");
+}
+
+#[tokio::test]
+async fn a_driver_that_goes_on_offering_nothing_is_believed() {
+    let mut story = story().await;
+    let mut server = story.greet().await;
+    for _ in 0..5 {
+        server.poll("OL").await;
+        server.expect("LIST CMD \"u\"", "BEGIN LIST CMD u\nEND LIST CMD u\n").await;
+    }
+    server.expect("LIST RW \"u\"", "BEGIN LIST RW u\nEND LIST RW u\n").await;
+    let update = story.until(|update| matches!(update, Update::Probed { .. })).await;
+    let Update::Probed { capabilities, .. } = update else { panic!("not probed") };
+    assert!(capabilities.commands.is_empty());
+}
+
+#[tokio::test]
 async fn a_silent_server_is_left_and_the_next_connection_has_another_number() {
     let mut story = story().await;
     let mut server = story.greet().await;

@@ -15,7 +15,8 @@ use crate::snapshot::Snapshot;
 pub enum Update {
     /// A new connection to `upsd`, maybe to another process of it.
     Connected(Connection),
-    /// What the UPS can do; again after each new connection and each absence of the driver.
+    /// What the UPS can do; again after each new connection, each absence of the driver, and now
+    /// and then.
     Probed {
         /// The connection's number.
         session: u64,
