@@ -242,7 +242,7 @@ impl World {
                     }
                     self.tell(host, Event::StopAccepted);
                 }
-                Action::Sync => {}
+                Action::Hurry | Action::Sync => {}
                 Action::Reboot => {
                     self.agents.remove(host);
                     self.booting.insert(host.clone(), self.now + BOOT);

@@ -14,6 +14,8 @@ pub enum Action {
     Tell,
     /// Call one's own OS to stop.
     Stop(Call),
+    /// The stop that was called still waits for foreign clients: go on without them, now.
+    Hurry,
     /// Flush what is dirty to the disks; nothing waits for it.
     Sync,
     /// Reboot out of the hold.
@@ -69,6 +71,21 @@ pub struct Call {
     pub attempt: u32,
     /// With [`End::Cut`]: the earliest time for the cut, from now.
     pub cut_after: Duration,
+    /// What foreign clients of the owner's `upsd` get before its OS is called.
+    pub foreign: ForeignTier,
+}
+
+/// The foreign `upsmon` clients as a tier of the shutdown: after all that depends on the owner, and
+/// before its own OS is called.
+///
+/// Where any are logged in they are sent down by `FSD`, which must not come earlier: it is a latch.
+/// A logout says only that the order was taken, so the time is not cut short by it.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct ForeignTier {
+    /// The longest that their end is waited for, from now: less where the battery leaves less.
+    pub wait: Duration,
+    /// They were sent down by an earlier call: those who have logged out since may still stop.
+    pub is_sent: bool,
 }
 
 /// The hosts that the agent looks at, once each beat.

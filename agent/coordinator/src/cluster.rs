@@ -114,7 +114,7 @@ pub struct Settings {
     pub debounce: Duration,
     /// Time left assumed at `OB LB` without a credible runtime.
     pub low_battery_left: Duration,
-    /// Time that foreign `upsmon` clients get after they logged out.
+    /// Time that foreign `upsmon` clients get from `FSD` on; a logout is not yet their end.
     pub foreign_stop: Duration,
     /// How a host is proven to be off.
     pub off_proof: OffProof,

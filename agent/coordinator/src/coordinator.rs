@@ -6,9 +6,10 @@
 //! when something happens and never what.
 //!
 //! The rules, one file each: `trigger` (when to declare), `latch` (whose declarations to follow),
-//! `remaining` (how much time is left), `begin` (when to stop), `turn` (when to come back),
-//! `conduct` (in which order), `owe` (who is still to be woken), `planned` (what somebody stops
-//! outside of any shutdown), `tell` and `view` (what others get to know).
+//! `remaining` (how much time is left), `begin` (when to stop), `foreign` (what NUT clients that
+//! are not ours get before), `turn` (when to come back), `conduct` (in which order), `owe` (who is
+//! still to be woken), `planned` (what somebody stops outside of any shutdown), `tell` and `view`
+//! (what others get to know).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -32,6 +33,7 @@ mod absorb;
 mod armed;
 mod begin;
 mod conduct;
+mod foreign;
 mod latch;
 mod owe;
 mod planned;

@@ -54,6 +54,10 @@ pub enum Event {
     ExportsProbed(bool),
     /// An operator's command arrived.
     Commanded(Command),
+    /// `FSD` was set before the OS is called: so many foreign clients are going down.
+    ForeignSent(u32),
+    /// Foreign clients could not be sent down, or did not log out; a sentence with the remedy.
+    ForeignFailed(String),
     /// The operating system took the stop call.
     StopAccepted,
     /// The stop call failed; the text says how.

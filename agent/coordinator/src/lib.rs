@@ -34,7 +34,7 @@ mod status;
 mod stop_time;
 mod time;
 
-pub use action::{Action, Call, End, Step, Watch};
+pub use action::{Action, Call, End, ForeignTier, Step, Watch};
 pub use cluster::{
     BuiltIn, Cluster, Host, OffProof, ReadyBy, Settings, StopTimes, Ups, WakeTarget,
 };

@@ -71,6 +71,11 @@ pub enum Note {
         /// Why now.
         why: BeginReason,
     },
+    /// Foreign NUT clients were sent down by `FSD`.
+    ForeignSent {
+        /// How many were logged in.
+        clients: u32,
+    },
     /// The OS took the call.
     StopAccepted,
     /// The stop call failed.

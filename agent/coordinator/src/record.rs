@@ -143,4 +143,7 @@ pub struct Begun {
     /// Somebody else stops this machine: the OS took that call, and may take it back.
     #[serde(default)]
     pub is_by_other: bool,
+    /// When foreign clients of `upsd` were sent down, if any were.
+    #[serde(default)]
+    pub foreign_sent_at: Option<Time>,
 }

@@ -73,6 +73,9 @@ pub struct UpsStatus {
     pub abilities: Option<Abilities>,
     /// Whether return is promised, by the file or by what it offers.
     pub is_return_promised: bool,
+    /// `FSD` is latched in `upsd` on mains, though no shutdown is open.
+    #[serde(default)]
+    pub is_force_left_over: bool,
     /// Why there is no reading, if there is none.
     pub missed: Option<String>,
 }

@@ -177,6 +177,7 @@ impl Telling {
             | Note::MainsBack
             | Note::Latched { .. }
             | Note::EndedHeard { .. }
+            | Note::ForeignSent { .. }
             | Note::StopAccepted
             | Note::Off { .. }
             | Note::Conducting { .. }

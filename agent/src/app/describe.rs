@@ -15,6 +15,9 @@ pub(super) fn log(note: &Note) {
             warn!("the journal was lost: every host of the file is taken for one to be woken");
         }
         Note::StopFailed { why, attempt } => warn!(attempt, "the stop call failed: {why}"),
+        Note::ForeignSent { clients } => {
+            warn!(clients, "FSD is set: NUT clients that are not ours go down");
+        }
         Note::Lost { host } => warn!(%host, "the host fell silent without a word"),
         Note::AskedAbout { host } => warn!(
             %host,

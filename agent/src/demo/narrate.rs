@@ -51,6 +51,9 @@ fn of_agent(note: &Note) -> Option<String> {
         Note::Paused => "waits: it reads mains".to_owned(),
         Note::Resumed => "goes on: the mains are away again".to_owned(),
         Note::Began { end, why } => format!("{}: {}", end.in_words(), reason(*why)),
+        Note::ForeignSent { clients } => {
+            format!("sends {clients} NUT clients down that are not of the file (FSD)")
+        }
         Note::StopFailed { why, attempt } => format!("its stop failed (try {attempt}): {why}"),
         Note::Released { host, how } => format!("need not wait for {host}: {}", proof(*how)),
         Note::Lost { host } => format!("{host} fell silent without a word"),

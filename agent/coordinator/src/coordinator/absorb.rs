@@ -45,6 +45,8 @@ impl Coordinator {
             Event::ReadyProbed { host, is_ready } => self.on_ready_probed(&host, is_ready),
             Event::ExportsProbed(answer) => self.exports_answer = Some(answer),
             Event::Commanded(command) => self.on_command(command),
+            Event::ForeignSent(clients) => self.on_foreign_sent(clients),
+            Event::ForeignFailed(why) => self.warn(why),
             Event::StopAccepted => self.on_stop_accepted(),
             Event::StopFailed(why) => self.on_stop_failed(why),
             Event::HaltSeen => self.is_halting = self.has_called() || self.os_stop.is_some(),
@@ -86,6 +88,7 @@ impl Coordinator {
             | (Line::Battery, Line::Battery | Line::Unknown) => {}
         }
         self.watch_force(reading);
+        self.watch_leftover(reading);
         self.watch_fit(line);
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Calling {
     rebooted_at: Option<Time>,
     /// The OS took the call long ago and still runs: that was said.
     is_overdue_told: bool,
+    /// How long the call that is under way may wait for foreign clients.
+    pub(super) foreign_wait: Duration,
 }
 
 impl Calling {
@@ -301,6 +303,7 @@ impl Coordinator {
             is_accepted: false,
             is_held: false,
             is_by_other: false,
+            foreign_sent_at: None,
         });
         self.calling = self.calling.anew();
         self.notes.push(Note::Began { end, why });
@@ -312,11 +315,13 @@ impl Coordinator {
         self.give_up_cutting();
         let Some(begun) = self.begun.as_mut() else { return };
         begun.is_by_other = false;
-        let (number, end) = (begun.number, begun.end);
+        let (number, end, sent_at) = (begun.number, begun.end, begun.foreign_sent_at);
         let cause = self.shutdown.as_ref().map_or(Cause::Battery, super::Shutdown::cause);
         self.calling.attempt += 1;
         self.calling.is_under_way = true;
         self.calling.failed_at = None;
+        let foreign = self.foreign_tier(sent_at);
+        self.calling.foreign_wait = foreign.wait;
         let call = Call {
             number,
             cause,
@@ -326,6 +331,7 @@ impl Coordinator {
             ask_first: !self.errs(Mistake::CallsAgain),
             attempt: self.calling.attempt,
             cut_after: self.cut_after(end),
+            foreign,
         };
         self.actions.push(Action::Stop(call));
     }
@@ -369,6 +375,7 @@ impl Coordinator {
             return;
         }
         if self.calling.is_under_way {
+            self.hurry();
             return;
         }
         let at = self.calling.failed_at.map_or(self.now, |at| at + again);

@@ -51,6 +51,7 @@ impl Coordinator {
             is_accepted: true,
             is_held: false,
             is_by_other: true,
+            foreign_sent_at: None,
         });
         self.calling = self.calling.anew();
         self.notes.push(Note::Began { end: End::Off, why: BeginReason::StoppedByOther });

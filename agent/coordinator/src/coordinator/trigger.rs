@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Coordinator;
 use crate::mistake::Mistake;
-use crate::{Cause, Line, Reading, Standing, Time, Trigger};
+use crate::{Cause, Line, Note, Reading, Standing, Time, Trigger};
 
 /// What the triggers remember between two looks.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -15,6 +15,8 @@ pub(super) struct Triggers {
     forced: Option<(bool, u64)>,
     /// An `FSD` that was not acted on yet.
     force: Option<Force>,
+    /// `FSD` is latched on mains, and no shutdown is behind it.
+    is_left_over: bool,
 }
 
 /// How an `FSD` came to be known.
@@ -45,7 +47,12 @@ struct Holding {
 impl Triggers {
     /// Forgets what stands, but not which `FSD` was seen: that belongs to `upsd`.
     pub(super) fn with_force_of(self, known: &Self) -> Self {
-        Self { forced: known.forced, force: None, ..self }
+        Self { forced: known.forced, is_left_over: known.is_left_over, force: None, ..self }
+    }
+
+    /// Returns whether a latch was left over, by the last reading.
+    pub(super) const fn is_force_left_over(&self) -> bool {
+        self.is_left_over
     }
 
     /// Returns whether none of them stands since before `now`.
@@ -106,40 +113,46 @@ impl Coordinator {
             // Without a line nothing can be said of it yet.
             (None, true) if reading.line == Line::Unknown => return,
             (None, true)
-                if reading.line == Line::Mains && !self.errs(Mistake::LeftoverForceCounts) =>
-            {
-                self.warn_of_leftover();
-            }
+                if reading.line == Line::Mains && !self.errs(Mistake::LeftoverForceCounts) => {}
             // A latch that was seen before a break is the same latch, on battery, too.
             (None, true) if self.triggers.forced.is_some_and(|(was_forced, _)| was_forced) => {}
             (None | Some(false), true) => {
                 let force = if known.is_some() { Force::Appeared } else { Force::Found };
                 self.triggers.force = self.shutdown.is_none().then_some(force);
             }
-            (_, false) => {
-                self.triggers.force = None;
-                self.warnings.retain(|text| !text.starts_with("FSD "));
-            }
+            (_, false) => self.triggers.force = None,
             (Some(true), true)
                 if reading.line == Line::Mains
                     && self.triggers.force == Some(Force::Found)
                     && !self.errs(Mistake::LeftoverForceCounts) =>
             {
                 self.triggers.force = None;
-                self.warn_of_leftover();
             }
             (Some(true), true) => {}
         }
         self.triggers.forced = Some((reading.is_forced, reading.connection));
     }
 
-    fn warn_of_leftover(&mut self) {
-        let text = format!(
-            "FSD is latched in upsd on mains, and this agent did not see it appear: it is not \
-             acted on, but every upsmon that starts now goes down; restart upsd on {}",
-            self.cluster.ups.owner
-        );
-        self.warn(text);
+    /// A latch without a shutdown: set before this agent looked, or by a shutdown that was called
+    /// off or could not be carried out. It is not acted on, and told once.
+    pub(super) fn watch_leftover(&mut self, reading: &Reading) {
+        let is_idle =
+            self.triggers.force.is_none() && self.shutdown.is_none() && self.begun.is_none();
+        let is_left_over = reading.is_forced
+            && match reading.line {
+                Line::Mains => is_idle,
+                // Nothing new is known of it.
+                Line::Battery | Line::Unknown => self.triggers.is_left_over,
+            };
+        if is_left_over && !self.triggers.is_left_over {
+            let text = format!(
+                "FSD is latched in upsd on mains and no shutdown is open: it is not acted on, but \
+                 every upsmon that starts now goes down; on {} run `systemctl restart nut-server`",
+                self.cluster.ups.owner
+            );
+            self.notes.push(Note::Warned { text });
+        }
+        self.triggers.is_left_over = is_left_over;
     }
 
     fn holding(&self) -> Vec<Holding> {

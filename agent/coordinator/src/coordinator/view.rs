@@ -97,6 +97,7 @@ impl Coordinator {
             is_low: self.gauge.is_low(self.now, limits),
             abilities: self.abilities,
             is_return_promised: self.is_return_promised(),
+            is_force_left_over: self.triggers.is_force_left_over(),
             missed: self.missed.clone(),
         }
     }

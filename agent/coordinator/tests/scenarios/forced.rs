@@ -2,8 +2,8 @@
 
 use curfew_coordinator::{Cause, Line, Note, Trigger};
 
-use crate::world::World;
 use crate::world::reference::{ALL, NFS, cluster};
+use crate::world::{Fact, World};
 
 impl World {
     fn forced_by(&self, cause: Cause) -> bool {
@@ -158,4 +158,43 @@ fn fsd_that_was_found_on_battery_is_a_leftover_when_the_mains_return_at_once() {
     world.run(60);
     world.check(world.numbers().is_empty(), "nothing is declared");
     world.check(world.alarms_of_force(), "and all say so");
+}
+
+/// "FSD latch makes every booting client go down again": a shutdown that is called off leaves it.
+#[test]
+fn fsd_that_outlives_its_shutdown_is_alarmed_once_and_until_upsd_is_restarted() {
+    let mut world = World::reference();
+    world.ups.is_forced = true;
+    world.until("all have latched", 20, |world| ALL.iter().all(|it| world.is_in_shutdown(it)));
+    world.check(!world.status(NFS).ups.is_force_left_over, "it has its shutdown");
+    // Before anybody begins: the hosts that go first are asked too late otherwise.
+    world.call_off(NFS);
+    world.until("all is whole again", 900, World::is_whole);
+    world.run(60);
+    world.check(world.status(NFS).ups.is_force_left_over, "left over");
+    let alarms = world.timeline.times(
+        NFS,
+        |fact| matches!(fact, Fact::Note(Note::Warned { text }) if text.contains("FSD")),
+    );
+    world.check(alarms.len() == 1, "said once");
+    world.ups.is_forced = false;
+    world.run(5);
+    world.check(!world.status(NFS).ups.is_force_left_over, "gone with upsd's process");
+}
+
+/// The same alarm stands through an outage that nothing was declared in.
+#[test]
+fn a_leftover_latch_is_not_said_anew_after_each_outage() {
+    let mut world = World::new(cluster(), 600);
+    world.ups.is_forced = true;
+    world.run(40);
+    world.mains_fail();
+    world.run(10);
+    world.mains_return();
+    world.run(20);
+    let alarms = world.timeline.times(
+        NFS,
+        |fact| matches!(fact, Fact::Note(Note::Warned { text }) if text.contains("FSD")),
+    );
+    world.check(alarms.len() == 1, "once");
 }

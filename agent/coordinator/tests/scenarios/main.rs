@@ -14,6 +14,7 @@ mod cycle;
 mod declaring;
 mod ending;
 mod forced;
+mod foreign;
 #[cfg(feature = "mistakes")]
 mod mistakes;
 mod numbers;

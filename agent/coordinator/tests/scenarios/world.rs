@@ -367,6 +367,7 @@ impl World {
     pub(crate) fn kill_agent(&mut self, host: &str) {
         let machine = self.machine_mut(host);
         machine.agent = None;
+        machine.called = None;
         let of = machine.name.clone();
         self.note(&of, Fact::AgentKilled);
         self.close_sessions(&of);
@@ -417,6 +418,7 @@ impl World {
         match action {
             Action::Tell => self.send(host),
             Action::Stop(call) => self.call_stop(host, call),
+            Action::Hurry => self.hurry(host),
             Action::Sync => self.note(host, Fact::Synced),
             Action::Reboot => self.reboot(host),
             Action::Wake { host: to, target: _ } => {

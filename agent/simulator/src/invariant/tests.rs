@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use curfew_coordinator::{
-    BeginReason, Call, Cause, Cluster, End, Host, HostName, Note, ReadyBy, Settings, Trigger, Ups,
-    WakeTarget,
+    BeginReason, Call, Cause, Cluster, End, ForeignTier, Host, HostName, Note, ReadyBy, Settings,
+    Trigger, Ups, WakeTarget,
 };
 
 use super::{Invariant, Judge, compare, twin};
@@ -258,6 +258,7 @@ fn call(number: u64) -> Call {
         ask_first: false,
         attempt: 1,
         cut_after: Duration::ZERO,
+        foreign: ForeignTier::default(),
     }
 }
 

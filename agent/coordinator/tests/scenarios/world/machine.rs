@@ -1,7 +1,7 @@
 //! A machine: its power, its boots, its agent and the journal that survives both.
 
 use curfew_coordinator::{
-    BootId, ClientSight, Coordinator, End, HostName, OsStop, Saved, Session, Time, Watch,
+    BootId, Call, ClientSight, Coordinator, End, HostName, OsStop, Saved, Session, Time, Watch,
 };
 
 /// Whether a machine runs.
@@ -57,6 +57,10 @@ pub(crate) struct Machine {
     pub(crate) looks_at_clients: bool,
     /// `upsd` can be reached from here.
     pub(crate) sees_upsd: bool,
+    /// So many `upsmon` of nobody in the file are logged in to its `upsd`.
+    pub(crate) foreign_clients: u32,
+    /// What waits for them.
+    pub(crate) called: Option<Call>,
     /// A stop call fails.
     pub(crate) refuses_stop: bool,
     /// The same, if it is to cut.
@@ -98,6 +102,8 @@ impl Machine {
             can_read_mounts: true,
             looks_at_clients: true,
             sees_upsd: true,
+            foreign_clients: 0,
+            called: None,
             refuses_stop: false,
             refuses_cut: false,
             dies_before_call: false,
@@ -146,6 +152,7 @@ impl Machine {
     pub(crate) fn go_off(&mut self) {
         self.power = Power::Off;
         self.agent = None;
+        self.called = None;
         self.stopping = None;
         self.is_held = false;
         self.stopped_by_hand = None;

@@ -16,6 +16,8 @@ pub(super) enum Change {
     Holds,
     Boots,
     StartsAgent,
+    /// The foreign clients have had their time.
+    LosesForeign,
 }
 
 /// From the boot until the agent starts.
@@ -84,9 +86,21 @@ impl World {
     }
 
     pub(super) fn call_stop(&mut self, host: &HostName, call: Call) {
-        let ask_first = call.ask_first;
-        let Call { end, cut_after, .. } = call;
-        self.note(host, Fact::StopCalled(call));
+        self.note(host, Fact::StopCalled(call.clone()));
+        let machine = self.machine_mut(host.as_str());
+        let clients = machine.foreign_clients;
+        if clients > 0 && !call.foreign.wait.is_zero() {
+            let wait = u64::try_from(call.foreign.wait.as_millis()).expect("a short time");
+            machine.called = Some(call);
+            self.change_after(host, wait, Change::LosesForeign);
+            return self.tell(host, Event::ForeignSent(clients));
+        }
+        self.call_os(host, &call);
+    }
+
+    fn call_os(&mut self, host: &HostName, call: &Call) {
+        let Call { end, cut_after, ask_first, .. } = *call;
+        self.note(host, Fact::OsCalled);
         let machine = self.machine_mut(host.as_str());
         if machine.refuses_stop || (machine.refuses_cut && end == End::Cut) {
             return self.change_after(host, ACCEPTS_AFTER, Change::Refuses);
@@ -140,6 +154,12 @@ impl World {
         self.change_after(host, stops_in.max(wait), Change::Ends);
     }
 
+    /// The foreign clients get no more time.
+    pub(super) fn hurry(&mut self, host: &HostName) {
+        self.note(host, Fact::Hurried);
+        self.change_after(host, 0, Change::LosesForeign);
+    }
+
     pub(super) fn reboot(&mut self, host: &HostName) {
         self.note(host, Fact::Rebooted);
         self.machine_mut(host.as_str()).go_off();
@@ -176,6 +196,11 @@ impl World {
             Change::Ends => self.end(host),
             Change::Accepts => self.tell(host, Event::StopAccepted),
             Change::Refuses => self.tell(host, Event::StopFailed("refused".to_owned())),
+            Change::LosesForeign => {
+                if let Some(call) = machine.called.take() {
+                    self.call_os(host, &call);
+                }
+            }
             Change::Halts => self.tell(host, Event::HaltSeen),
             Change::Holds => {
                 let stood = std::mem::replace(&mut machine.is_held, true);

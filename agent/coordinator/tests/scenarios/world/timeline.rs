@@ -14,6 +14,9 @@ pub(crate) enum Fact {
     /// The UPS took the power away.
     OutputOff,
     StopCalled(Call),
+    /// Its OS was called, after the foreign clients.
+    OsCalled,
+    Hurried,
     Off,
     Held,
     Booted,
