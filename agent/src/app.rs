@@ -11,8 +11,10 @@
 //!   signals┘                                    └─► snapshot   (HTTP, health, metrics)
 //! ```
 
+mod account;
 mod describe;
 mod eyes;
+mod foreign;
 mod keeper;
 mod login;
 mod nfs_server;
@@ -157,8 +159,13 @@ impl Agent {
         let (snapshots, shown) = watch::channel(Arc::new(snapshot));
         let (variables, latest) = watch::channel(ups::Latest::default());
         let peers = peering::spawn(self, supervisor, inputs, &counters);
-        ups::spawn(self, supervisor, inputs, variables);
+        let clients = foreign::spawn(self, supervisor, shown.clone());
+        let seen = clients.as_ref().map(|roster| roster.seen().clone());
+        ups::spawn(self, supervisor, inputs, variables, seen);
         let gaze = eyes::spawn(self, supervisor, inputs);
+        let (hurry, hurried) = watch::channel(false);
+        let tier = foreign::Tier::new(self, latest.clone(), hurried);
+        let power = (power, tier);
         let calls = outlet::spawn_power(self, supervisor, inputs, latest.clone(), power, calling);
         let nfs_server = nfs_server::spawn(self, supervisor, inputs, &shown);
         let http_tried = self.spawn_http(supervisor, shown, &counters);
@@ -170,7 +177,10 @@ impl Agent {
             peers: peers.status,
             gaze,
             calls,
+            hurry,
             ups: latest,
+            clients,
+            verdict: show::Verdict::default(),
             login: login::spawn(self, supervisor),
             nfs_server,
             others: watched_ups::Others::spawn(self, supervisor),

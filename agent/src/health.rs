@@ -5,6 +5,7 @@
 
 mod agent;
 mod cluster;
+mod ending;
 pub(crate) mod nfs_server;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 use curfew_coordinator::{HostName, Presence};
 use serde::Serialize;
+
+pub(crate) use self::ending::end;
 
 use crate::snapshot::Snapshot;
 
@@ -109,7 +112,7 @@ impl Health {
             agent::coordinator_answers(snapshot),
             ups::contact(snapshot),
             ups::supply(snapshot),
-            ups::end(&snapshot.status),
+            end(snapshot),
             ups::plan_margin(&snapshot.status),
             cluster::shutdown(&snapshot.status),
             cluster::recovery(&snapshot.status),
@@ -117,6 +120,8 @@ impl Health {
             cluster::file(&snapshot.status),
             cluster::clock(&snapshot.status),
         ];
+        checks.extend(ending::delays(snapshot));
+        checks.push(ups::force(&snapshot.status));
         checks.extend(ups::watched(snapshot));
         checks.extend(cluster::peers(snapshot));
         checks.extend(nfs_server::checks(snapshot));

@@ -49,7 +49,7 @@ impl Kind {
 
 /// All metrics of our own but those of the NFS server, and the two of the UPS that have a form of
 /// their own.
-const OWN: [&Family; 21] = [
+const OWN: [&Family; 24] = [
     &BUILD_INFO,
     &PHASE,
     &HOST_PRESENCE,
@@ -57,6 +57,9 @@ const OWN: [&Family; 21] = [
     &PEER_UP,
     &PEER_REFUSED,
     &UPS_READING_AGE,
+    &UPS_RETURN_PROMISED,
+    &UPS_CUT_METHOD,
+    &UPS_FOREIGN_CLIENTS,
     &TRIGGER,
     &SHUTDOWN,
     &PLAN_TIME_NEEDED,
@@ -121,6 +124,27 @@ pub(crate) const UPS_READING_AGE: Family = Family {
     kind: Kind::Gauge,
     labels: &["ups"],
     help: "Time since upsd last gave a reading; absent if it never did.",
+};
+pub(crate) const UPS_RETURN_PROMISED: Family = Family {
+    name: "curfew_ups_return_promised",
+    kind: Kind::Gauge,
+    labels: &["ups"],
+    help: "1 if the owner will power off and have the UPS cut, since it comes back; 0 if it will \
+           hold; absent until that is known, and on other hosts unless the file says it.",
+};
+pub(crate) const UPS_CUT_METHOD: Family = Family {
+    name: "curfew_ups_cut_method",
+    kind: Kind::Gauge,
+    labels: &["ups", "method"],
+    help: "Always 1; the command by which the UPS can be cut, on its owner; absent if it offers \
+           none.",
+};
+pub(crate) const UPS_FOREIGN_CLIENTS: Family = Family {
+    name: "curfew_ups_foreign_clients",
+    kind: Kind::Gauge,
+    labels: &["ups"],
+    help: "NUT clients logged in to upsd that are not on its owner, counted there; absent if that \
+           is not known.",
 };
 pub(crate) const TRIGGER: Family = Family {
     name: "curfew_trigger",

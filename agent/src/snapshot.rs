@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{Status, Time};
+use curfew_nut::delay::Delays;
 use tokio::time::Instant;
 
 use crate::health::Check;
@@ -29,6 +30,10 @@ pub struct Snapshot {
     pub fresh: Duration,
     /// The variables of the last reading, as `upsd` gave them.
     pub ups_variables: BTreeMap<String, String>,
+    /// What the cluster file says of whether the UPS comes back after a cut.
+    pub returns: Option<bool>,
+    /// What only the owner knows of its UPS; none on other hosts.
+    pub owned: Option<OwnedUps>,
     /// The UPSes that are watched and not acted on.
     pub watched: Vec<WatchedUps>,
     /// When certificates run out, by holder, in seconds since 1970.
@@ -40,6 +45,17 @@ pub struct Snapshot {
     pub nfs_server: Option<Arc<nfsd::Report>>,
     /// Checks that the agent makes itself, such as those of certificates.
     pub extra: Vec<Check>,
+}
+
+/// What the owner knows of its UPS besides the readings.
+#[derive(Clone, Debug, Default)]
+pub struct OwnedUps {
+    /// The command that opens its output, if it offers one.
+    pub cut_method: Option<&'static str>,
+    /// Its delays, by the last reading.
+    pub delays: Delays,
+    /// How many foreign NUT clients are logged in, where that is known.
+    pub foreign_clients: Option<u32>,
 }
 
 /// A UPS that is watched and not acted on.

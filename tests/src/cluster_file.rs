@@ -21,6 +21,8 @@ pub struct Limits {
     pub stop_timeout: &'static str,
     /// `debounce`.
     pub debounce: &'static str,
+    /// `foreign-stop`.
+    pub foreign_stop: &'static str,
     /// `mains-stable`.
     pub mains_stable: &'static str,
     /// `charge-above`.
@@ -42,6 +44,7 @@ impl Default for Limits {
             charge_below: 0,
             stop_timeout: "4s",
             debounce: "1s",
+            foreign_stop: "8s",
             mains_stable: "3s",
             charge_above: 30,
             charge_wait: "10s",
@@ -84,7 +87,7 @@ pub fn cluster_file(folder: &Path, limits: &Limits, owner: Owner) -> String {
 
 fn head(folder: &Path, limits: &Limits, kind: Owner) -> String {
     let Limits { time_factor, reserve, cut_margin, charge_below, stop_timeout, .. } = limits;
-    let Limits { debounce, mains_stable, charge_above, charge_wait, .. } = limits;
+    let Limits { debounce, foreign_stop, mains_stable, charge_above, charge_wait, .. } = limits;
     let Limits { wake_every, wake_timeout, .. } = limits;
     let owner = Host::Nfs;
     let address = owner.address();
@@ -113,6 +116,7 @@ cut-margin = "{cut_margin}"
 charge-below = {charge_below}
 stop-timeout = "{stop_timeout}"
 debounce = "{debounce}"
+foreign-stop = "{foreign_stop}"
 
 [restart]
 mains-stable = "{mains_stable}"

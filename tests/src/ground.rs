@@ -99,10 +99,11 @@ fn is_orphan(name: &str) -> bool {
 const PREFIX: &str = "curfew-lab-";
 const NAMESPACES: &str = "/run/netns";
 /// Each with the package that holds it, packages in order.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("/sbin/ip", "iproute2"),
     ("/usr/sbin/nft", "nftables"),
     ("/lib/nut/upsd", "nut-server"),
     ("/lib/nut/dummy-ups", "nut-server"),
     ("/bin/upsc", "nut-client"),
+    ("/lib/nut/upsmon", "nut-client"),
 ];

@@ -31,9 +31,11 @@ pub mod simulated;
 pub mod story;
 pub mod timeline;
 pub mod ups;
+pub mod upsmon;
 
 pub use battery::Battery;
 pub use cluster_file::{Limits, cluster_file};
 pub use host::Host;
 pub use lab::{Lab, Setup};
 pub use timeline::{Fact, Timeline, Verb};
+pub use upsmon::Upsmon;

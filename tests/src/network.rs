@@ -51,6 +51,11 @@ impl Network {
         run("ip", [&["netns", "exec", &self.namespace(host)], set.as_slice()].concat()).map(drop)
     }
 
+    /// Returns the namespace of the switch, whose address is that of no machine of the file.
+    pub fn switch(&self) -> String {
+        self.lan()
+    }
+
     /// Plugs the cable of `host` in, or pulls it; the host loses its carrier.
     pub fn plug(&self, host: Host, is_in: bool) -> Result<()> {
         let state = if is_in { "up" } else { "down" };

@@ -52,7 +52,8 @@ impl Nut {
             &folder.join("upsd.users"),
             &format!(
                 "[{USER}]\n  password = {PASSWORD}\n  actions = SET FSD\n  \
-                      instcmds = ALL\n  upsmon primary\n"
+                      instcmds = ALL\n  upsmon primary\n\
+                 [{STRANGER}]\n  password = {PASSWORD}\n  upsmon secondary\n"
             ),
         )?;
         let (folder, namespace) = (folder.to_owned(), namespace.to_owned());
@@ -190,7 +191,9 @@ fn variables(battery: &Battery, shown: Shown) -> Vec<(&'static str, String)> {
 pub const UPS: &str = "eaton";
 /// The user whose password the owner has.
 pub const USER: &str = "curfew";
-/// That user's password.
+/// The user of an `upsmon` that is not ours.
+pub const STRANGER: &str = "stranger";
+/// Their password.
 pub const PASSWORD: &str = "secret";
 /// Where `upsd` listens.
 pub const PORT: u16 = 3493;

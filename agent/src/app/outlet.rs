@@ -14,7 +14,9 @@ use tracing::{error, info, warn};
 
 use super::Agent;
 use super::eyes::Gaze;
+use super::foreign::{Roster, Tier};
 use super::keeper::Input;
+use super::show::Verdict;
 use super::ups::Latest;
 use super::watched_ups::Others;
 use crate::clock;
@@ -48,7 +50,11 @@ pub(super) struct Outlets {
     pub(super) peers: watch::Receiver<PeersStatus>,
     pub(super) gaze: Gaze,
     pub(super) calls: mpsc::Sender<PowerCall>,
+    /// Ends the waiting for foreign clients.
+    pub(super) hurry: watch::Sender<bool>,
     pub(super) ups: watch::Receiver<Latest>,
+    pub(super) clients: Option<Roster>,
+    pub(super) verdict: Verdict,
     pub(super) login: watch::Receiver<Check>,
     pub(super) nfs_server: watch::Receiver<Option<Arc<nfsd::Report>>>,
     pub(super) others: Others,
@@ -103,9 +109,11 @@ impl Outlets {
         match action {
             Action::Tell => self.publish(coordinator, true),
             Action::Stop(call) => {
+                self.hurry.send_replace(false);
                 let refused = self.call(PowerCall::Stop(call))?;
                 return Some(Event::StopFailed(refused));
             }
+            Action::Hurry => drop(self.hurry.send_replace(true)),
             // Both are asked for again, or for good measure only.
             Action::Reboot => drop(self.call(PowerCall::Reboot)),
             Action::Sync => drop(self.call(PowerCall::Sync)),
@@ -129,6 +137,7 @@ impl Outlets {
         let outgoing = Outgoing { message, composed_ms: now.as_millis() };
         self.told.send_replace(Some(Arc::new(outgoing)));
         let snapshot = super::show::snapshot(self, coordinator, now);
+        self.verdict.tell(&snapshot);
         self.snapshots.send_replace(Arc::new(snapshot));
     }
 
@@ -190,12 +199,13 @@ pub(super) fn spawn_power(
     supervisor: &mut Supervisor,
     inputs: &mpsc::Sender<Input>,
     latest: watch::Receiver<Latest>,
-    power: Power,
+    (power, foreign): (Power, Option<Tier>),
     calling: watch::Sender<Calling>,
 ) -> mpsc::Sender<PowerCall> {
     let (calls, queue) = mpsc::channel(CALL_QUEUE_LEN);
     let caller = Caller {
         power: Arc::new(power),
+        foreign,
         inputs: inputs.clone(),
         latest,
         acting: (agent.me.stop_timeout / 4).min(ACTED_MOST),
@@ -217,6 +227,8 @@ const ACTED_MOST: Duration = Duration::from_secs(5);
 /// Calls the OS.
 struct Caller {
     power: Arc<Power>,
+    /// Of the owner: goes down before its OS is called.
+    foreign: Option<Tier>,
     inputs: mpsc::Sender<Input>,
     latest: watch::Receiver<Latest>,
     /// How long a dry run acts a stop out.
@@ -286,6 +298,9 @@ impl Caller {
                 Stopping::Idle => {}
                 Stopping::Unknown(why) => info!("whether a stop runs is unknown: {why}"),
             }
+        }
+        if let Some(foreign) = &mut self.foreign {
+            foreign.pass(call.foreign, &self.inputs).await;
         }
         let started = Instant::now();
         if call.end != End::Hold {

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use curfew_coordinator::{Coordinator, Time};
 use tokio::time::Instant;
+use tracing::{info, warn};
 
+use super::foreign::Roster;
 use super::outlet::Outlets;
-use crate::health::Check;
+use crate::health::{self, Check, State};
 use crate::journal;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{OwnedUps, Snapshot};
 use crate::task::Restarted;
 
 /// A certificate that runs out within this time is a warning: two months of weekends.
@@ -25,6 +27,8 @@ pub(super) fn first(coordinator: &Coordinator, at: Time, fresh: Duration) -> Sna
         running_for: Duration::ZERO,
         fresh,
         ups_variables: BTreeMap::new(),
+        returns: None,
+        owned: None,
         watched: Vec::new(),
         certificates: BTreeMap::new(),
         journal: journal::Report::default(),
@@ -43,11 +47,44 @@ pub(super) fn snapshot(outlets: &Outlets, coordinator: &Coordinator, at: Time) -
         running_for: taken.duration_since(outlets.started_at),
         fresh: outlets.fresh,
         ups_variables: outlets.ups.borrow().variables.clone(),
+        returns: outlets.file.ups.first().and_then(|ups| ups.returns),
+        owned: owned(outlets),
         watched: outlets.others.now(),
         certificates: expiries(outlets),
         journal: outlets.journal.borrow().clone(),
         nfs_server: outlets.nfs_server.borrow().clone(),
         extra: extra(outlets),
+    }
+}
+
+/// Returns what the owner knows of its UPS; nothing on other hosts.
+fn owned(outlets: &Outlets) -> Option<OwnedUps> {
+    let roster = outlets.clients.as_ref()?;
+    let latest = outlets.ups.borrow();
+    let foreign_clients = roster.seen().borrow().count();
+    Some(OwnedUps { cut_method: latest.cut_method, delays: latest.delays, foreign_clients })
+}
+
+/// What was last logged of how the owner will end.
+#[derive(Debug, Default)]
+pub(super) struct Verdict(Option<String>);
+
+impl Verdict {
+    /// Logs it where it has changed, on the owner and once it has been found out.
+    pub(super) fn tell(&mut self, snapshot: &Snapshot) {
+        if snapshot.owned.is_none() || snapshot.status.ups.abilities.is_none() {
+            return;
+        }
+        let check = health::end(snapshot);
+        let sentence = check.sentence();
+        if self.0.as_ref() == Some(&sentence) {
+            return;
+        }
+        match check.state {
+            State::Pass => info!("{sentence}"),
+            State::Warn | State::Fail => warn!("{sentence}"),
+        }
+        self.0 = Some(sentence);
     }
 }
 
@@ -58,6 +95,7 @@ fn extra(outlets: &Outlets) -> Vec<Check> {
         checks.push(Check::fail("ups-configuration", problem, remedy));
     }
     checks.push(outlets.login.borrow().clone());
+    checks.extend(outlets.clients.as_ref().map(Roster::check));
     checks.push(restarts(outlets));
     checks
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use curfew_coordinator::{Abilities, Event, Line, Reading};
 use curfew_nut::client::resolver::{Resolver, Server};
+use curfew_nut::delay::Delays;
 use curfew_nut::monitor::update::Update;
 use curfew_nut::monitor::{Monitor, MonitorConfig};
 use curfew_nut::probe::{Capabilities, PowerOff};
@@ -14,9 +15,9 @@ use curfew_nut::snapshot::Snapshot;
 use curfew_nut::status::{Line as NutLine, Token};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
 use super::Agent;
+use super::foreign::Seen;
 use super::keeper::Input;
 use crate::task::Supervisor;
 
@@ -29,6 +30,8 @@ pub(super) struct Latest {
     pub(super) runtime: Option<Duration>,
     /// The command that opens its output, if it knows one.
     pub(super) cut_method: Option<&'static str>,
+    /// Its delays, by the last reading.
+    pub(super) delays: Delays,
     /// What only a person can put right, such as an unknown name.
     pub(super) problem: Option<String>,
 }
@@ -39,6 +42,7 @@ pub(super) fn spawn(
     supervisor: &mut Supervisor,
     inputs: &mpsc::Sender<Input>,
     latest: watch::Sender<Latest>,
+    clients: Option<watch::Receiver<Seen>>,
 ) {
     let Some(ups) = agent.file.ups.first() else { return };
     let server = Server { host: ups.upsd.host.clone(), port: ups.upsd.port };
@@ -48,8 +52,13 @@ pub(super) fn spawn(
     let is_owner = ups.owner == agent.me.name;
     let (inputs, latest) = (inputs.clone(), Arc::new(latest));
     supervisor.driver("nut-monitor", move |cancel| {
-        let pump =
-            Pump { inputs: inputs.clone(), latest: Arc::clone(&latest), is_owner, abilities: None };
+        let pump = Pump {
+            inputs: inputs.clone(),
+            latest: Arc::clone(&latest),
+            clients: clients.clone(),
+            is_owner,
+            abilities: None,
+        };
         run(config.clone(), pump, cancel)
     });
 }
@@ -79,6 +88,8 @@ async fn run(
 struct Pump {
     inputs: mpsc::Sender<Input>,
     latest: Arc<watch::Sender<Latest>>,
+    /// Who else is logged in; the owner looks.
+    clients: Option<watch::Receiver<Seen>>,
     is_owner: bool,
     /// What was told of the UPS.
     abilities: Option<Abilities>,
@@ -92,10 +103,11 @@ impl Pump {
             Update::Connected(_) => return true,
             Update::Probed { capabilities, .. } => return self.on_probed(&capabilities).await,
             Update::Polled(snapshot) => {
-                if !self.tell_delay(&snapshot).await {
+                let delays = Delays::of(&snapshot);
+                if !self.tell_delay(&delays).await {
                     return false;
                 }
-                self.on_polled(&snapshot)
+                self.on_polled(&snapshot, delays)
             }
             Update::Unavailable { why, .. } => {
                 // Logged by the monitor.
@@ -111,13 +123,15 @@ impl Pump {
         self.inputs.send(Input::Fact(event)).await.is_ok()
     }
 
-    fn on_polled(&mut self, snapshot: &Snapshot) -> Event {
+    fn on_polled(&mut self, snapshot: &Snapshot, delays: Delays) -> Event {
         self.latest.send_modify(|latest| {
             latest.variables.clone_from(&snapshot.variables);
             latest.runtime = snapshot.runtime().or(latest.runtime);
+            latest.delays = delays;
             latest.problem = None;
         });
-        Event::ReadingTaken(reading(snapshot))
+        let foreign_clients = self.clients.as_ref().and_then(|seen| seen.borrow().count());
+        Event::ReadingTaken(Reading { foreign_clients, ..reading(snapshot) })
     }
 
     async fn on_probed(&mut self, capabilities: &Capabilities) -> bool {
@@ -131,18 +145,15 @@ impl Pump {
             return true;
         }
         let returns = capabilities.is_return_promised() && cut_method.is_some();
-        if returns {
-            info!(method = cut_method, "the UPS promises to come back after a cut");
-        } else {
-            info!("the UPS does not promise to come back after a cut: the owner will hold instead");
-        }
         let known = self.abilities.and_then(|known| known.shutdown_delay);
-        self.tell_abilities(Abilities { returns, shutdown_delay: known }).await
+        let abilities = Abilities { returns, shutdown_delay: known };
+        // The same is found again and again, and changes nothing.
+        self.abilities == Some(abilities) || self.tell_abilities(abilities).await
     }
 
     /// The delay is a variable like others, writable or not, and may be set at any time.
-    async fn tell_delay(&mut self, snapshot: &Snapshot) -> bool {
-        let shutdown_delay = snapshot.shutdown_delay();
+    async fn tell_delay(&mut self, delays: &Delays) -> bool {
+        let shutdown_delay = delays.longest_shutdown();
         match self.abilities {
             Some(known) if known.shutdown_delay != shutdown_delay => {
                 self.tell_abilities(Abilities { shutdown_delay, ..known }).await

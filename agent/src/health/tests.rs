@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use curfew_coordinator::{
-    Cause, Debt, HostName, HostStatus, Line, OsStop, Owed, Phase, PlanStatus, PlannedStop,
-    Presence, Reason, ShutdownStatus, Standing, Status, Time, Trigger, UpsStatus,
+    Abilities, Cause, Debt, HostName, HostStatus, Line, OsStop, Owed, Phase, PlanStatus,
+    PlannedStop, Presence, Reason, ShutdownStatus, Standing, Status, Time, Trigger, UpsStatus,
 };
+use curfew_nut::delay::Delays;
 use tokio::time::Instant;
 
 use super::*;
 use crate::journal;
-use crate::snapshot::WatchedUps;
+use crate::snapshot::{OwnedUps, WatchedUps};
 
 /// The reference cluster as `nfs` sees it on a good day.
 pub(crate) fn snapshot() -> Snapshot {
@@ -48,8 +49,9 @@ pub(crate) fn snapshot() -> Snapshot {
             charge: Some(100),
             runtime_left: Some(seconds(1800)),
             is_low: false,
-            abilities: None,
+            abilities: Some(Abilities { returns: false, shutdown_delay: Some(seconds(20)) }),
             is_return_promised: false,
+            is_force_left_over: false,
             missed: None,
         },
         plan: PlanStatus {
@@ -73,6 +75,12 @@ pub(crate) fn snapshot() -> Snapshot {
         running_for: seconds(3600),
         fresh: seconds(3),
         ups_variables: VARIABLES.map(|(name, value)| (name.into(), value.into())).into(),
+        returns: None,
+        owned: Some(OwnedUps {
+            cut_method: Some("load.off.delay"),
+            delays: Delays { shutdown: Some(seconds(20)), ..Delays::default() },
+            foreign_clients: Some(0),
+        }),
         watched: Vec::new(),
         certificates: [("nfs".to_owned(), 2_110_000_000)].into(),
         journal: journal::Report::default(),
@@ -184,10 +192,105 @@ fn battery_warns_and_a_low_one_fails() {
 }
 
 #[test]
+fn the_verdict_of_the_end_is_a_sentence_for_each_case() {
+    let offers = |returns| Some(Abilities { returns, shutdown_delay: None });
+    // By the file, by the UPS, the command, whether the owner goes by a promise.
+    let cases = [
+        (
+            None,
+            offers(true),
+            Some("shutdown.return"),
+            true,
+            "eaton offers shutdown.return: nfs will",
+        ),
+        (Some(true), offers(false), Some("load.off.delay"), true, "proven to return"),
+        (Some(true), None, None, true, "proven to return"),
+        (
+            Some(false),
+            offers(true),
+            Some("shutdown.return"),
+            false,
+            "`returns = false`): nfs will h",
+        ),
+        (None, None, None, false, "not known until it has been asked: nfs will hold"),
+        (None, offers(true), Some("shutdown.return"), false, "nfs has no `cut` command to use it"),
+    ];
+    for (returns, abilities, method, is_promised, words) in cases {
+        let (state, sentence) = look("ups-end", |snapshot| {
+            snapshot.returns = returns;
+            snapshot.status.ups.abilities = abilities;
+            snapshot.status.ups.is_return_promised = is_promised;
+            snapshot.owned.as_mut().unwrap().cut_method = method;
+        });
+        assert_eq!(state, State::Pass, "{sentence}");
+        assert!(sentence.contains(words), "{words}: {sentence}");
+    }
+    let (state, sentence) = look("ups-end", |snapshot| {
+        snapshot.returns = Some(true);
+        snapshot.status.ups.is_return_promised = true;
+        snapshot.owned.as_mut().unwrap().cut_method = None;
+    });
+    assert_eq!(state, State::Warn, "a proven return without a command to cut");
+    assert!(sentence.contains("nfs holds"), "{sentence}");
+    let (_, sentence) = look("ups-end", |snapshot| {
+        snapshot.owned = None;
+        snapshot.status.ups.abilities = None;
+    });
+    assert!(sentence.contains("nfs asks eaton"), "another host: {sentence}");
+}
+
+#[test]
+fn delays_that_do_not_fit_a_cut_say_which_to_set() {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let check = |shutdown, start, is_in_minutes| {
+        look("ups-delays", |snapshot| {
+            snapshot.status.ups.is_return_promised = true;
+            let delays = &mut snapshot.owned.as_mut().unwrap().delays;
+            *delays = Delays { shutdown, start, asked_shutdown: None, is_in_minutes };
+        })
+    };
+    for (shutdown, start, is_in_minutes, words) in [
+        (seconds(20), seconds(20), false, "the start must be the longer one"),
+        (seconds(20), seconds(25), false, "off for 5.0 s only"),
+        (seconds(120), seconds(180), false, "cannot wait longer than 60 s"),
+        (seconds(0), seconds(60), true, "cut at once"),
+    ] {
+        let (state, sentence) = check(shutdown, start, is_in_minutes);
+        assert_eq!(state, State::Warn, "{sentence}");
+        assert!(sentence.contains(words) && sentence.contains("offdelay = "), "{sentence}");
+    }
+    for (shutdown, start, is_in_minutes) in [
+        (seconds(20), seconds(30), false),
+        (seconds(20), None, false),
+        (seconds(60), seconds(120), true),
+    ] {
+        let (state, sentence) = check(shutdown, start, is_in_minutes);
+        assert_eq!(state, State::Pass, "{sentence}");
+    }
+    let (state, _) = look("ups-delays", |snapshot| {
+        snapshot.owned.as_mut().unwrap().delays.start = seconds(0);
+    });
+    assert_eq!(state, State::Pass, "of no matter where the owner holds");
+}
+
+#[test]
+fn a_latch_without_a_shutdown_fails_with_the_command() {
+    let (state, sentence) = look("ups-fsd", |snapshot| {
+        snapshot.status.ups.is_force_left_over = true;
+    });
+    assert_eq!(state, State::Fail);
+    assert!(sentence.contains("on nfs run `systemctl restart nut-server`"), "{sentence}");
+}
+
+#[test]
 fn the_end_without_a_promise_is_told_and_no_fault() {
     let (state, sentence) = look("ups-end", |_| {});
     assert_eq!(state, State::Pass);
-    assert_eq!(sentence, "eaton does not promise to come back, nfs holds at the end");
+    assert_eq!(
+        sentence,
+        "eaton does not promise to come back after a cut: nfs will hold until the mains return or \
+         the battery is empty"
+    );
 }
 
 #[test]

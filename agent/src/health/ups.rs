@@ -84,15 +84,22 @@ pub(super) fn supply(snapshot: &Snapshot) -> Check {
     }
 }
 
-/// Not a fault: it says which of the two ends this cluster has.
-pub(super) fn end(status: &Status) -> Check {
+/// A latch that nothing stands behind: only the end of `upsd`'s process takes it back.
+pub(super) fn force(status: &Status) -> Check {
+    const NAME: &str = "ups-fsd";
     let Status { ups, owner, .. } = status;
-    let reason = if ups.is_return_promised {
-        format!("{} promises to come back, {owner} has it cut at the end", ups.name)
-    } else {
-        format!("{} does not promise to come back, {owner} holds at the end", ups.name)
-    };
-    Check::pass("ups-end", reason)
+    if !ups.is_force_left_over {
+        return Check::pass(NAME, "no FSD is left over in upsd");
+    }
+    Check::fail(
+        NAME,
+        format!(
+            "FSD is latched in upsd for {} on mains and no shutdown is open: every upsmon that \
+             starts now goes down at once",
+            ups.name
+        ),
+        format!("on {owner} run `systemctl restart nut-server`: nothing else takes it back"),
+    )
 }
 
 pub(super) fn plan_margin(status: &Status) -> Check {

@@ -86,7 +86,7 @@ async fn every_route_answers_with_its_type() {
         (
             "/health",
             "text/plain; charset=utf-8",
-            "ok    nfs            all 14 checks pass\nok    agent ",
+            "ok    nfs            all 16 checks pass\nok    agent ",
         ),
         ("/livez", "text/plain; charset=utf-8", "ok\n"),
         ("/readyz", "text/plain; charset=utf-8", "ready\n"),
@@ -118,7 +118,7 @@ async fn health_that_warns_is_200_and_that_fails_is_503() {
     });
     let warned = server.get("/health").await;
     assert_eq!(warned.status, 200);
-    assert!(warned.body.starts_with("warn  nfs            of 14 checks 0 fail and 1 warn\n"));
+    assert!(warned.body.starts_with("warn  nfs            of 16 checks 0 fail and 1 warn\n"));
     assert!(warned.body.contains("\nwarn  coordinator    restart upsd FAIL  fake   x\n"));
     server.show(|snapshot| snapshot.status.journal_failure = Some("disk full".to_owned()));
     let failed = server.get("/health").await;

@@ -10,7 +10,7 @@ use super::{
     BUILD_INFO, CERTIFICATE_EXPIRY, Counters, Family, HEALTH_STATUS, HISTORY_EVENTS_LOST,
     HOST_PRESENCE, JOURNAL_DURABLE, JOURNAL_WRITE_FAILURES, Kind, PEER_UP, PHASE, PLAN_MARGIN,
     PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, PLANNED_STOP, SHUTDOWN, STOP_TIME, TRIGGER,
-    UPS_READING_AGE, nfs_server, nut,
+    UPS_CUT_METHOD, UPS_FOREIGN_CLIENTS, UPS_READING_AGE, UPS_RETURN_PROMISED, nfs_server, nut,
 };
 use crate::health::{Health, State};
 use crate::snapshot::Snapshot;
@@ -36,6 +36,7 @@ pub fn render(snapshot: &Snapshot, counters: &Counters) -> String {
     if let Some(age) = snapshot.reading_age() {
         page.set(&UPS_READING_AGE, [&status.ups.name], age.as_secs_f64());
     }
+    owned(page, snapshot);
     if snapshot.has_fresh_reading() {
         nut::record(page, &status.ups.name, &snapshot.ups_variables);
     }
@@ -44,6 +45,21 @@ pub fn render(snapshot: &Snapshot, counters: &Counters) -> String {
         nfs_server::record(page, report);
     }
     sorted(&(recorder.handle().render() + &counters.render()))
+}
+
+/// What is known of the end of the UPS; nothing where nobody has asked.
+fn owned(page: Recording<'_>, snapshot: &Snapshot) {
+    let ups = &snapshot.status.ups;
+    if ups.abilities.is_some() || snapshot.returns.is_some() {
+        page.set(&UPS_RETURN_PROMISED, [&ups.name], one_if(ups.is_return_promised));
+    }
+    let Some(owned) = &snapshot.owned else { return };
+    if let Some(method) = owned.cut_method {
+        page.set(&UPS_CUT_METHOD, [ups.name.as_str(), method], 1.0);
+    }
+    if let Some(clients) = owned.foreign_clients {
+        page.set(&UPS_FOREIGN_CLIENTS, [&ups.name], f64::from(clients));
+    }
 }
 
 /// The UPSes that are not acted on: without a fresh reading only its age is shown.

@@ -20,6 +20,9 @@ pub(super) fn page(answer: &Answer) -> String {
     hosts(&mut page, status);
     page.push('\n');
     row(&mut page, "UPS", &ups(&status.ups));
+    if let Some(end) = answer.health.checks.iter().find(|check| check.name == "ups-end") {
+        row(&mut page, "the end", &end.reason);
+    }
     row(&mut page, "plan", &plan(status));
     row(&mut page, "shutdown", &shutdown(status));
     if let Some(failure) = &status.journal_failure {
