@@ -70,9 +70,9 @@ fn who_waits_for_the_hold_waits_longer_than_who_is_waited_for() {
 
 /// Returns the seconds that the line says which begins with `key`.
 fn number(path: &str, key: &str) -> u64 {
-    let text = fs::read_to_string(Path::new(UNITS).join(path)).unwrap();
-    let value = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
-    value.trim_end_matches('s').parse().unwrap()
+    let text = fs::read_to_string(Path::new(UNITS).join(path)).expect("the file is there");
+    let value = text.lines().find_map(|line| line.strip_prefix(key)).expect("the line is there");
+    value.trim_end_matches('s').parse().expect("seconds")
 }
 
 /// Starts `program` where a unit starts one that the package brings.
