@@ -1,8 +1,9 @@
 //! The hand (`systemd/lib/hand`): does what it is asked to, and nothing that only looks like it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
+use curfew_tests::ground;
 use curfew_tests::script::Stage;
 
 const HAND: &str = "systemd/lib/hand";
@@ -54,9 +55,13 @@ fn a_systemd_that_takes_nothing_is_told_of() -> Result<()> {
 fn a_systemd_that_hangs_is_told_of_while_the_agent_still_listens() -> Result<()> {
     let stage = stage("hangs", "exec /bin/sleep 20 > /dev/null 2>&1")?;
     for request in ["poweroff 7\n", "reboot-now 7\n"] {
-        let started = Instant::now();
+        let started = ground::now();
         assert!(ask(&stage, request)?.starts_with("failed: systemd did not take"), "{request}");
-        assert!(started.elapsed() < AGENT_LISTENS, "{request} {:?}", started.elapsed());
+        assert!(
+            ground::now().since(started) < AGENT_LISTENS,
+            "{request} {:?}",
+            ground::now().since(started)
+        );
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! The hold's scripts: what entering does and leaves alone (`systemd/lib/enter-hold`), and when the
 //! machine reboots out of it (`systemd/lib/hold-watch`).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
+use curfew_tests::ground;
 use curfew_tests::script::{START_S, Stage};
 
 const ENTER: &str = "systemd/lib/enter-hold";
@@ -111,9 +112,9 @@ fn a_systemd_that_does_not_say_what_runs_holds_up_nothing() -> Result<()> {
     stage.edit("CALL_LIMIT=5", "CALL_LIMIT=1")?;
     // Left behind it has its standard output open for much longer.
     stage.program("systemctl", &format!("case $* in list-units*) ;; *) exit ;; esac\n{HANG}"))?;
-    let started = Instant::now();
+    let started = ground::now();
     stage.play(&[], "")?;
-    assert!(started.elapsed() < HANGS, "{:?}", started.elapsed());
+    assert!(ground::now().since(started) < HANGS, "{:?}", ground::now().since(started));
     assert_eq!(stage.read("run/curfew-hold/state"), "held\n");
     assert!(stage.read("run/curfew-hold/report").contains("systemd does not say what runs"));
     assert!(!stage.times_of("remount,ro /").is_empty());
@@ -130,9 +131,9 @@ fn after_its_time_the_disks_are_made_read_only_by_force() -> Result<()> {
     // The kernel takes a moment, and does not get at /var.
     let forced = "[ ! -s sysrq ] || { grep ' /var ' mountinfo > forced; mv forced mountinfo; }";
     stage.program("sleep", &format!("{forced}\nexec /bin/sleep \"$1\""))?;
-    let started = Instant::now();
+    let started = ground::now();
     stage.play(&[], "")?;
-    assert!(started.elapsed() < HANGS, "{:?}", started.elapsed());
+    assert!(ground::now().since(started) < HANGS, "{:?}", ground::now().since(started));
     assert_eq!(stage.read("sysrq"), "u\n");
     assert_eq!(stage.read("run/curfew-hold/state"), "held\n");
     let report = stage.read("run/curfew-hold/report");
