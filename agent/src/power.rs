@@ -71,11 +71,13 @@ pub struct Cut {
 pub enum Outcome {
     /// The operating system took it.
     Accepted,
+    /// An earlier stop runs, and that is what the machine does instead.
+    GoesDown,
     /// It did not; one clause that says how.
     Failed(String),
-    /// It has not answered within this time and what it does is unknown.
+    /// It has not answered within this time, and was ended.
     TimedOut(Duration),
-    /// As [`Self::TimedOut`], where more than one way was tried; one clause that says how.
+    /// It has not answered and what it does is unknown; one clause that says how.
     Unanswered(String),
 }
 

@@ -58,10 +58,13 @@ pub enum Event {
     ForeignSent(u32),
     /// Foreign clients could not be sent down, or did not log out; a sentence with the remedy.
     ForeignFailed(String),
-    /// The operating system took the stop call.
+    /// The operating system took the stop call. In answer to a call for the hold: an earlier stop
+    /// runs, and that is what the machine does.
     StopAccepted,
-    /// The stop call failed; the text says how.
+    /// The stop call failed, and nothing is left of it; the text says how.
     StopFailed(String),
+    /// Nobody has answered the stop call, and what becomes of it is unknown; the text says how.
+    StopUnanswered(String),
     /// The agent was told to end. Its host is halting if a stop runs, whoever called that.
     HaltSeen,
     /// The OS said whether a stop of it runs, whoever called that; none if none does, or does any

@@ -111,7 +111,7 @@ impl Outlets {
             Action::Stop(call) => {
                 self.hurry.send_replace(false);
                 let refused = self.call(PowerCall::Stop(call))?;
-                return Some(Event::StopFailed(refused));
+                return Some(Event::StopUnanswered(refused));
             }
             Action::Hurry => drop(self.hurry.send_replace(true)),
             // Both are asked for again, or for good measure only.
@@ -324,9 +324,13 @@ impl Caller {
         }
         match outcome {
             Outcome::Accepted => self.accepted(call.end, started.elapsed()).await,
-            Outcome::Failed(why) | Outcome::Unanswered(why) => {
-                self.tell(Event::StopFailed(why)).await;
+            Outcome::GoesDown => {
+                self.calling.send_replace(Calling::Taken);
+                self.accepted(End::Off, started.elapsed()).await;
             }
+            Outcome::Failed(why) => self.tell(Event::StopFailed(why)).await,
+            Outcome::Unanswered(why) => self.tell(Event::StopUnanswered(why)).await,
+            // Who was called is killed at its limit.
             Outcome::TimedOut(limit) => {
                 let why = format!("it did not answer within {} s", limit.as_secs());
                 self.tell(Event::StopFailed(why)).await;
@@ -368,7 +372,7 @@ impl Caller {
                 }
                 self.end_agent();
             }
-            Outcome::Accepted => info!("the machine reboots"),
+            Outcome::Accepted | Outcome::GoesDown => info!("the machine reboots"),
             Outcome::Failed(why) | Outcome::Unanswered(why) => {
                 error!("the reboot failed: {why}");
             }

@@ -119,21 +119,36 @@ impl SystemdPower {
         match &outcome {
             Outcome::Failed(_) => self.lower_flag(),
             // It may still go down, and then it is to be cut: the hook reads the UPS itself.
-            Outcome::Accepted | Outcome::TimedOut(_) | Outcome::Unanswered(_) => {}
+            Outcome::Accepted
+            | Outcome::GoesDown
+            | Outcome::TimedOut(_)
+            | Outcome::Unanswered(_) => {}
         }
         outcome
     }
 
     pub(super) async fn hold(&self, reason: &Reason, runtime_left: Option<Duration>) -> Outcome {
-        self.lower_flag();
+        let Reason { shutdown, .. } = *reason;
+        // A power-off that nobody answered may have come through since. Without its flag nothing
+        // would start the machine again, so the flag goes only where no such stop can come.
+        match self.is_stopping(Goal::Off).await {
+            Stopping::Running => {
+                warn!(shutdown, "an earlier power-off came through: it is no hold any more");
+                return Outcome::GoesDown;
+            }
+            Stopping::Idle => self.lower_flag(),
+            Stopping::Unknown(why) => {
+                warn!(shutdown, why, "whether a stop runs is unknown: the cut stays until held");
+            }
+        }
         let Some(ups) = self.ups.clone() else {
             return Outcome::Failed("this host owns no UPS that it could hold for".to_owned());
         };
-        let Reason { shutdown, .. } = *reason;
         let mains_stable = self.mains_stable;
         let request = Request::Hold { shutdown, mains_stable, runtime_left, ups };
         match self.hand.ask(&request).await {
             Ok(()) => {
+                self.lower_flag();
                 info!(shutdown, "the hold is entered");
                 Outcome::Accepted
             }

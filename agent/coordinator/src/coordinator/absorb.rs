@@ -49,6 +49,7 @@ impl Coordinator {
             Event::ForeignFailed(why) => self.warn(why),
             Event::StopAccepted => self.on_stop_accepted(),
             Event::StopFailed(why) => self.on_stop_failed(why),
+            Event::StopUnanswered(why) => self.on_stop_unanswered(why),
             Event::HaltSeen => self.is_halting = self.has_called() || self.os_stop.is_some(),
             Event::OsStopSeen(stop) => self.on_os_stop_seen(stop),
             Event::HoldEntered(took) => self.on_hold_entered(took),

@@ -17,6 +17,8 @@ use crate::{
 pub(super) struct Calling {
     /// The tries so far.
     attempt: u32,
+    /// How many of them failed for certain, so that nothing is left of them.
+    refused: u32,
     /// A try is under way.
     is_under_way: bool,
     /// The last try failed at this moment.
@@ -337,16 +339,18 @@ impl Coordinator {
     }
 
     /// A cut that cannot be called leaves the battery to end a machine with everything mounted: the
-    /// hold is safe, whatever the UPS does afterwards.
+    /// hold is safe, whatever the UPS does afterwards. A call that nobody answered is none of these:
+    /// it may still power the machine off, which without a cut nothing would start again.
     fn give_up_cutting(&mut self) {
         let Some(begun) = self.begun.as_mut() else { return };
-        if begun.end != End::Cut || self.calling.attempt < CUT_TRIES {
+        if begun.end != End::Cut || self.calling.refused < CUT_TRIES {
             return;
         }
         begun.end = End::Hold;
         self.warn(format!(
-            "the cut could not be called {CUT_TRIES} times: this host holds instead; look at its \
-             `cut` command"
+            "the cut could not be called {CUT_TRIES} times: this host holds instead; the reasons \
+             are in the log: mend what it names (its `cut` command, or logind and \
+             `curfew-hand.socket`)"
         ));
     }
 
@@ -432,6 +436,11 @@ impl Coordinator {
     }
 
     pub(super) fn on_stop_failed(&mut self, why: String) {
+        self.calling.refused += 1;
+        self.on_stop_unanswered(why);
+    }
+
+    pub(super) fn on_stop_unanswered(&mut self, why: String) {
         self.calling.is_under_way = false;
         self.calling.failed_at = Some(self.now);
         self.notes.push(Note::StopFailed { why, attempt: self.calling.attempt });

@@ -222,6 +222,20 @@ fn an_owner_whose_cut_fails_twice_holds_instead() {
     world.until("all is whole again", 900, World::is_whole);
 }
 
+/// A call that nobody answered may still power the owner off: it is called again, and not held.
+#[test]
+fn an_owner_whose_cut_nobody_answers_goes_on_to_cut() {
+    let mut world = World::promised();
+    world.machine_mut(NFS).ignores_cut = true;
+    world.outage();
+    let is_cut = |fact: &Fact| matches!(fact, Fact::StopCalled(call) if call.end == End::Cut);
+    world.until("it is called often", 300, |world| world.facts(NFS, is_cut).len() > 4);
+    let held = |fact: &Fact| matches!(fact, Fact::StopCalled(call) if call.end == End::Hold);
+    world.check(world.facts(NFS, held).is_empty(), "no hold");
+    world.machine_mut(NFS).ignores_cut = false;
+    world.until("the UPS is cut", 60, |world| !world.ups.output);
+}
+
 /// "Each fed host is truly powered down": one whose cable is pulled while it stops is stopping
 /// still, and is given the time that its stop takes by the plan.
 #[test]

@@ -60,7 +60,7 @@ fn power(run: &Path, bus: String) -> SystemdPower {
 fn failure(outcome: Outcome) -> String {
     match outcome {
         Outcome::Failed(why) | Outcome::Unanswered(why) => why,
-        Outcome::Accepted | Outcome::TimedOut(_) => panic!("{outcome:?}"),
+        Outcome::Accepted | Outcome::GoesDown | Outcome::TimedOut(_) => panic!("{outcome:?}"),
     }
 }
 
@@ -256,6 +256,32 @@ async fn the_hold_is_entered_by_the_hand_alone() {
     hand.answer("failed: /srv is busy");
     let why = failure(host.power.hold(&REASON, None).await);
     assert!(why.ends_with(": /srv is busy"), "{why}");
+}
+
+#[tokio::test]
+async fn a_power_off_that_comes_through_late_keeps_its_cut_and_is_no_hold() {
+    let host = Host::with(Manner::Hangs).await;
+    let hand = FakeHand::start(&host.run, None);
+    let cut = Cut { method: "shutdown.return".to_owned(), earliest: Duration::ZERO };
+    let outcome = host.power.cut(&REASON, &cut).await;
+    assert!(matches!(outcome, Outcome::Unanswered(_)), "{outcome:?}");
+    of(&host.machine).is_preparing = true;
+    assert_eq!(host.power.hold(&REASON, None).await, Outcome::GoesDown);
+    assert!(host.flag().is_some(), "it goes down, and is to be cut");
+    assert!(!hand.asked().iter().any(|it| it.starts_with("hold")), "{:?}", hand.asked());
+}
+
+#[tokio::test]
+async fn where_nobody_says_whether_a_stop_runs_the_flag_stays_until_the_hold_is_entered() {
+    let mut host = Host::with(Manner::Takes).await;
+    host.bus.end();
+    write(&host.run.join("cut"), "version=1\n");
+    let hand = FakeHand::start(&host.run, Some("failed: /srv is busy"));
+    failure(host.power.hold(&REASON, None).await);
+    assert!(host.flag().is_some(), "a late power-off must still be cut");
+    hand.answer("ok");
+    assert_eq!(host.power.hold(&REASON, None).await, Outcome::Accepted);
+    assert_eq!(host.flag(), None);
 }
 
 #[tokio::test]

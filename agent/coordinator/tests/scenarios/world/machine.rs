@@ -65,6 +65,8 @@ pub(crate) struct Machine {
     pub(crate) refuses_stop: bool,
     /// The same, if it is to cut.
     pub(crate) refuses_cut: bool,
+    /// Nobody answers a call to cut, and nothing comes of it.
+    pub(crate) ignores_cut: bool,
     /// The agent is killed after it saved that it is about to call, and before it calls.
     pub(crate) dies_before_call: bool,
     /// No agent starts with it.
@@ -106,6 +108,7 @@ impl Machine {
             called: None,
             refuses_stop: false,
             refuses_cut: false,
+            ignores_cut: false,
             dies_before_call: false,
             has_no_agent: false,
             answers_arp_when_off: false,

@@ -9,6 +9,7 @@ use super::{Fact, Happening, Power, World};
 pub(super) enum Change {
     Accepts,
     Refuses,
+    Ignores,
     Halts,
     EndsAgent,
     Unmounts,
@@ -104,6 +105,9 @@ impl World {
         let machine = self.machine_mut(host.as_str());
         if machine.refuses_stop || (machine.refuses_cut && end == End::Cut) {
             return self.change_after(host, ACCEPTS_AFTER, Change::Refuses);
+        }
+        if machine.ignores_cut && end == End::Cut {
+            return self.change_after(host, ACCEPTS_AFTER, Change::Ignores);
         }
         let runs = machine.stopping.is_some();
         self.check(!runs || ask_first, "a stop was called while one runs");
@@ -201,6 +205,7 @@ impl World {
                     self.call_os(host, &call);
                 }
             }
+            Change::Ignores => self.tell(host, Event::StopUnanswered("no answer".to_owned())),
             Change::Halts => self.tell(host, Event::HaltSeen),
             Change::Holds => {
                 let stood = std::mem::replace(&mut machine.is_held, true);
