@@ -140,11 +140,11 @@ impl Power {
         }
     }
 
-    /// Looks after a stop or a cut that was accepted until the operating system goes down, and does
-    /// what is left to do if it does not.
-    pub async fn see_to(&self, reason: &Reason) {
+    /// Looks after a stop or a cut that was accepted, or that runs, for as long as this machine is
+    /// up; does what is left to do if it does not begin, or takes longer than `most`.
+    pub async fn see_to(&self, reason: &Reason, most: Duration) {
         match self {
-            Self::Systemd(power) => power.see_to(reason).await,
+            Self::Systemd(power) => power.see_to(reason, most).await,
             Self::Command(_) | Self::DryRun(_) => {}
         }
     }

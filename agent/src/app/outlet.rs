@@ -208,6 +208,8 @@ pub(super) fn spawn_power(
         foreign,
         inputs: inputs.clone(),
         latest,
+        cut_margin: agent.file.shutdown.cut_margin,
+        stop_timeout: agent.me.stop_timeout,
         acting: (agent.me.stop_timeout / 4).min(ACTED_MOST),
         state: agent.options.state.clone(),
         last: power::Reason { shutdown: 0, cause: power::Cause::Battery, attempt: 0 },
@@ -231,6 +233,9 @@ struct Caller {
     foreign: Option<Tier>,
     inputs: mpsc::Sender<Input>,
     latest: watch::Receiver<Latest>,
+    cut_margin: Duration,
+    /// How long the stop of this host may take.
+    stop_timeout: Duration,
     /// How long a dry run acts a stop out.
     acting: Duration,
     state: std::path::PathBuf,
@@ -290,6 +295,7 @@ impl Caller {
                         End::Hold => Event::HoldEntered(None),
                         End::Off | End::Cut => {
                             self.calling.send_replace(Calling::Taken);
+                            self.see_to();
                             Event::StopAccepted
                         }
                     };
@@ -346,10 +352,21 @@ impl Caller {
                 if self.power.is_dry_run() {
                     self.act_out().await;
                 }
-                let (power, reason) = (Arc::clone(&self.power), self.last);
-                self.aside.spawn(async move { power.see_to(&reason).await });
+                self.see_to();
             }
         }
+    }
+
+    /// Has the stop looked after that was taken, or that an earlier run of this agent called.
+    fn see_to(&mut self) {
+        let (power, reason) = (Arc::clone(&self.power), self.last);
+        let left = match reason.cause {
+            power::Cause::Battery => self.latest.borrow().runtime,
+            power::Cause::Order => None,
+        };
+        let left = left.map(|left| left.saturating_sub(self.cut_margin));
+        let most = left.map_or(self.stop_timeout, |left| left.min(self.stop_timeout));
+        self.aside.spawn(async move { power.see_to(&reason, most).await });
     }
 
     /// A dry run ends the agent as an operating system would.

@@ -3,9 +3,10 @@
 //! ```text
 //!            PowerOff, Reboot                    poweroff, reboot
 //! attempt 1 ─► logind ── refused, not there, ────► hand ── neither ─► failed, with both reasons
-//!         2              or no answer in 3 s
+//!         2              or no answer in 2 s
 //! attempt 3 ─► hand: poweroff-now (no unit is asked any more) ─► then as above
-//! accepted  ─► looked after until systemd stops; if it does not, the hand is asked once more
+//! accepted  ─► looked after: if systemd does not begin to stop, or is not done in the time that
+//!              the stop may take, the hand is asked once more, at last with poweroff-now
 //! ```
 //!
 //! The hold is entered by the hand alone. A cut is a flag for the late hook and then a stop. Every
@@ -26,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use curfew_nut::error::Chain;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
 use self::cut::Flag;
@@ -171,49 +172,81 @@ impl SystemdPower {
     pub(super) async fn is_stopping(&self, goal: Goal) -> Stopping {
         match goal {
             Goal::Held => self.is_held(),
-            Goal::Off => match self.progress().await {
-                Progress::Stopping | Progress::Delayed(_) => Stopping::Running,
-                Progress::Idle => Stopping::Idle,
-                Progress::Unknown(why) => Stopping::Unknown(why),
+            Goal::Off => match timeout(ASK_LIMIT, self.progress()).await {
+                Ok(Progress::Stopping | Progress::Delayed(_)) => Stopping::Running,
+                Ok(Progress::Idle) => Stopping::Idle,
+                Ok(Progress::Unknown(why)) => Stopping::Unknown(why),
+                Err(_late) => Stopping::Unknown(format!(
+                    "neither logind nor systemd has said so within {} s",
+                    ASK_LIMIT.as_secs()
+                )),
             },
         }
     }
 
-    /// Looks after an accepted stop until systemd itself stops the machine. If that does not come,
-    /// asks the hand once, and says what came of it.
-    pub(super) async fn see_to(&self, reason: &Reason) {
+    /// Looks after an accepted stop for as long as the agent lives. If systemd does not begin to
+    /// stop, or is not done when the stop has taken `most`, asks the hand, at last without any
+    /// unit being asked, and says what came of it.
+    pub(super) async fn see_to(&self, reason: &Reason, most: Duration) {
+        let shutdown = reason.shutdown;
+        let mut end = Instant::now() + most.max(PATIENCE);
+        let (mut is_asked, mut is_forced) = (false, false);
+        loop {
+            let last = self.wait_until_it_hangs(end).await;
+            if is_forced {
+                return self.give_up(shutdown, &last);
+            }
+            // Politely where logind may only be stuck: the hand goes around it.
+            let is_now = is_asked
+                || Instant::now() >= end
+                || matches!(last, Progress::Stopping | Progress::Idle);
+            warn!(shutdown, ?last, is_now, "the stop was taken and hangs: the hand is asked");
+            let request = Request::Stop { shutdown, way: Way::Off, is_now };
+            match self.hand.ask(&request).await {
+                Ok(()) => info!(shutdown, "the hand has taken the stop"),
+                Err(failed) => {
+                    warn!(shutdown, failure = %Chain(&failed), "the hand does not help");
+                    if !failed.is_open() {
+                        return self.give_up(shutdown, &last);
+                    }
+                }
+            }
+            self.is_by_hand.store(true, Ordering::Relaxed);
+            is_asked = true;
+            if is_now {
+                (is_forced, end) = (true, Instant::now() + PATIENCE);
+            }
+        }
+    }
+
+    /// Waits for as long as a stop that has come this far may take; returns how far that is.
+    async fn wait_until_it_hangs(&self, end: Instant) -> Progress {
         let started = Instant::now();
-        let last = loop {
+        loop {
             let progress = self.progress().await;
-            let patience = match &progress {
-                Progress::Stopping => return,
-                Progress::Delayed(most) => *most + PATIENCE_MARGIN,
-                Progress::Idle | Progress::Unknown(_) => PATIENCE,
+            let until = match &progress {
+                Progress::Stopping => end,
+                // systemd has the job, and takes the bus down with the rest.
+                Progress::Unknown(_) if self.is_by_hand.load(Ordering::Relaxed) => end,
+                Progress::Delayed(most) => end.min(started + *most + PATIENCE_MARGIN),
+                Progress::Idle | Progress::Unknown(_) => end.min(started + PATIENCE),
             };
-            if started.elapsed() >= patience {
-                break progress;
+            if Instant::now() >= until {
+                return progress;
             }
             sleep(LOOK_EVERY).await;
-        };
-        let shutdown = reason.shutdown;
-        if let Progress::Unknown(why) = &last
-            && self.is_by_hand.load(Ordering::Relaxed)
-        {
-            // systemd has the job, and takes the bus down with the rest: no news is good news.
-            info!(shutdown, why, "how far the stop has come is not to be seen any more");
-            return;
         }
-        // Politely where logind may only be stuck: the hand goes around it.
-        let is_now = matches!(last, Progress::Idle);
-        warn!(shutdown, ?last, "the stop was taken and nothing goes down: the hand is asked");
-        let request = Request::Stop { shutdown, way: Way::Off, is_now };
-        match self.hand.ask(&request).await {
-            Ok(()) => info!(shutdown, "the hand has taken the stop"),
-            Err(failed) => error!(
-                shutdown,
-                failure = %Chain(&failed),
-                "the machine does not go down: power it off at its console (`systemctl poweroff`)"
-            ),
+    }
+
+    fn give_up(&self, shutdown: u64, last: &Progress) {
+        error!(
+            shutdown,
+            ?last,
+            "the machine does not go down: power it off at its console (`systemctl poweroff`)"
+        );
+        // A stop that may still come through must find its flag.
+        if matches!(last, Progress::Idle) {
+            self.lower_flag();
         }
     }
 
@@ -316,6 +349,13 @@ pub fn hold_directory(run: &Path) -> PathBuf {
 
 /// Two calls cover a passing fault; who asks a third time has no time left to be polite.
 const FORCED_FROM: u32 = 3;
+/// From the moment a call is due until it is taken ten seconds may pass. These are nine: this
+/// question, then logind and the hand, in either order.
+const ASK_LIMIT: Duration = Duration::from_secs(1);
+const _: () = assert!(
+    ASK_LIMIT.as_secs() + logind::LIMIT.as_secs() + hand::CALL_LIMIT.as_secs() <= 9,
+    "a stop that is called late misses the end of the battery"
+);
 /// systemd takes a job in milliseconds, on a machine that swaps in seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How late logind's own timer may be.

@@ -201,8 +201,7 @@ fn printable(text: &str) -> String {
 const WALL_MAX: usize = 400;
 /// A sentence, or the end of what a program said.
 const ANSWER_MAX: u64 = 4096;
-/// The hand gives logind four seconds and then asks systemd. With our own question to logind before
-/// it this stays below the ten seconds that a call may be late.
-const CALL_LIMIT: Duration = Duration::from_secs(6);
+/// The hand gives logind three seconds and then systemd two; one more for its own start.
+pub(super) const CALL_LIMIT: Duration = Duration::from_secs(6);
 /// Services stop and disks are unmounted; what takes longer hangs.
 const HOLD_LIMIT: Duration = Duration::from_mins(3);

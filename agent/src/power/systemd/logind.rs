@@ -278,5 +278,5 @@ const SYSTEMD: Service = Service {
 /// logind grants it to root, and to others through polkit alone (decision 22).
 const REMEDY: &str = "`apt install polkitd`, the package has the rule";
 
-/// logind answers in milliseconds; a minute's plan can spare this once for each way.
-const LIMIT: Duration = Duration::from_secs(3);
+/// logind answers in milliseconds; a plan of ten seconds can spare this once.
+pub(super) const LIMIT: Duration = Duration::from_secs(2);
