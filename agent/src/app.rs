@@ -15,6 +15,7 @@ mod account;
 mod describe;
 mod eyes;
 mod foreign;
+mod hand;
 mod keeper;
 mod login;
 mod nfs_server;
@@ -182,6 +183,7 @@ impl Agent {
             clients,
             verdict: show::Verdict::default(),
             login: login::spawn(self, supervisor),
+            hand: hand::spawn(self, supervisor),
             nfs_server,
             others: watched_ups::Others::spawn(self, supervisor),
             snapshots,

@@ -177,5 +177,15 @@ fn seconds(span: Duration) -> String {
 }
 
 /// Checks whose failure is an obstacle to the plan, with those of the peers.
-const OBSTACLES: [&str; 6] =
-    [agent::AGENT, agent::JOURNAL, cluster::FILE, nfs_server::EYES, ups::CONTACT, ups::PLAN_MARGIN];
+const OBSTACLES: [&str; 7] = [
+    agent::AGENT,
+    agent::JOURNAL,
+    cluster::FILE,
+    HAND,
+    nfs_server::EYES,
+    ups::CONTACT,
+    ups::PLAN_MARGIN,
+];
+
+/// The check that the root script is there by which this host holds and, without polkit, stops.
+pub(crate) const HAND: &str = "hand";

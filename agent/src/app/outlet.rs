@@ -56,6 +56,8 @@ pub(super) struct Outlets {
     pub(super) clients: Option<Roster>,
     pub(super) verdict: Verdict,
     pub(super) login: watch::Receiver<Check>,
+    /// None on a host without one.
+    pub(super) hand: Option<watch::Receiver<Check>>,
     pub(super) nfs_server: watch::Receiver<Option<Arc<nfsd::Report>>>,
     pub(super) others: Others,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,

@@ -96,6 +96,7 @@ fn extra(outlets: &Outlets) -> Vec<Check> {
     }
     checks.push(outlets.login.borrow().clone());
     checks.extend(outlets.clients.as_ref().map(Roster::check));
+    checks.extend(outlets.hand.as_ref().map(|hand| hand.borrow().clone()));
     checks.push(restarts(outlets));
     checks
 }

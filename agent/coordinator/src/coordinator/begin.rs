@@ -444,6 +444,10 @@ impl Coordinator {
         self.calling.is_under_way = false;
         self.calling.failed_at = Some(self.now);
         self.notes.push(Note::StopFailed { why, attempt: self.calling.attempt });
+        // What the battery may end with everything mounted has at least nothing unwritten.
+        if self.begun.as_ref().is_some_and(|begun| begun.end == End::Hold) {
+            self.actions.push(Action::Sync);
+        }
     }
 
     pub(super) fn on_hold_entered(&mut self, took: Option<Duration>) {

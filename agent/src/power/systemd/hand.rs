@@ -4,6 +4,7 @@
 //! What the hand knows stands in `systemd/lib/hand`; nothing else can be asked of it.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -92,6 +93,44 @@ pub enum HandError {
     },
 }
 
+/// Why the hand cannot be counted on.
+#[derive(Debug, thiserror::Error)]
+pub enum SightError {
+    /// There is no socket.
+    #[error("the hand has no socket at {}", socket.display())]
+    Find {
+        /// Where it should be.
+        socket: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// This user may not open it.
+    #[error("the hand at {} is not for this user", socket.display())]
+    Open {
+        /// Its socket.
+        socket: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is there, and nobody is behind it.
+    #[error("nobody listens for the hand at {}", socket.display())]
+    Listen {
+        /// Its socket, or what is in its place.
+        socket: PathBuf,
+    },
+    /// Who listens cannot be read.
+    #[error("whether somebody listens for the hand cannot be read from {}", table.display())]
+    Table {
+        /// The kernel's table of sockets.
+        table: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
 impl HandError {
     /// Whether what was asked may still come to pass.
     pub fn is_open(&self) -> bool {
@@ -111,6 +150,23 @@ impl Hand {
     /// Returns where it listens.
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// Looks whether somebody listens, by the kernel's table of sockets below `proc`: a connection
+    /// would have systemd start a hand, and write of it, each time.
+    pub fn look(&self, proc: &Path) -> Result<(), SightError> {
+        let socket = || self.socket.clone();
+        let path = fs::canonicalize(&self.socket)
+            .map_err(|source| SightError::Find { socket: socket(), source })?;
+        nix::unistd::access(&path, nix::unistd::AccessFlags::W_OK)
+            .map_err(|failed| SightError::Open { socket: socket(), source: failed.into() })?;
+        let table = proc.join("net/unix");
+        let sockets = fs::read_to_string(&table)
+            .map_err(|source| SightError::Table { table: table.clone(), source })?;
+        // The path of a socket unit that was stopped stays behind.
+        let path = format!(" {}", path.display());
+        let is_heard = sockets.lines().any(|line| line.ends_with(&path) && is_listening(line));
+        if is_heard { Ok(()) } else { Err(SightError::Listen { socket: socket() }) }
     }
 
     /// Asks for one thing and waits for the answer, within the limit of that thing.
@@ -186,6 +242,13 @@ impl fmt::Display for Request {
     }
 }
 
+/// Returns whether a line of the kernel's table of sockets has the flag of one that accepts.
+fn is_listening(line: &str) -> bool {
+    let flags = line.split_ascii_whitespace().nth(3);
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags, 16).ok());
+    flags.is_some_and(|flags| flags & ACCEPTS != 0)
+}
+
 /// Rounded up: nothing may come earlier than it was meant to.
 pub(super) fn seconds_up(span: Duration) -> u128 {
     span.as_millis().div_ceil(1000)
@@ -197,6 +260,8 @@ fn printable(text: &str) -> String {
     ascii.take(WALL_MAX).collect()
 }
 
+/// `__SO_ACCEPTCON` of the kernel.
+const ACCEPTS: u32 = 1 << 16;
 /// As the hand has it.
 const WALL_MAX: usize = 400;
 /// A sentence, or the end of what a program said.
@@ -205,3 +270,30 @@ const ANSWER_MAX: u64 = 4096;
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(6);
 /// Services stop and disks are unmounted; what takes longer hangs.
 const HOLD_LIMIT: Duration = Duration::from_mins(3);
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixDatagram, UnixListener};
+
+    use super::*;
+    use crate::power::systemd::stand_in::{run_directory, write};
+
+    #[test]
+    fn a_hand_is_there_only_while_somebody_listens() {
+        let (_directory, run) = run_directory();
+        let hand = Hand::new(&run);
+        let look = || hand.look(Path::new("/proc"));
+        assert!(matches!(look(), Err(SightError::Find { .. })), "{:?}", look());
+        let listener = UnixListener::bind(hand.socket()).unwrap();
+        assert!(look().is_ok(), "{:?}", look());
+        drop(listener);
+        assert!(matches!(look(), Err(SightError::Listen { .. })), "{:?}", look());
+        fs::remove_file(hand.socket()).unwrap();
+        let _deaf = UnixDatagram::bind(hand.socket()).unwrap();
+        assert!(matches!(look(), Err(SightError::Listen { .. })), "{:?}", look());
+        fs::remove_file(hand.socket()).unwrap();
+        write(hand.socket(), "");
+        assert!(matches!(look(), Err(SightError::Listen { .. })), "{:?}", look());
+        assert!(matches!(hand.look(&run), Err(SightError::Table { .. })));
+    }
+}
