@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use curfew_coordinator::{Command, HostName, Note, Status};
 use tracing::{error, info, warn};
 
-/// Logs what happened: one constant message, the data as fields.
-pub(super) fn log(note: &Note) {
+/// Logs what happened: one constant message, the data as fields. `is_urgent` is what the terminals
+/// hear of now; when more becomes known of it later, that is not cried out once more.
+pub(super) fn log(note: &Note, is_urgent: bool) {
     let data = serde_json::to_string(note).unwrap_or_default();
     match note {
         Note::Warned { text } => warn!("{text}"),
@@ -32,7 +33,7 @@ pub(super) fn log(note: &Note) {
         Note::Declared { number, trigger, evidence, time_left, .. } => {
             warn!(number, %trigger, ?time_left, "shutdown declared: {evidence}");
         }
-        Note::PlannedStopSeen { stop, live_dependents } if !live_dependents.is_empty() => error!(
+        Note::PlannedStopSeen { stop, live_dependents } if is_urgent => error!(
             stop = stop.as_str(),
             "this host {} by somebody's hand while {} use its files and will hang: start it again \
              soon, or stop them now; next time `curfew shutdown` stops all in order",
@@ -74,8 +75,8 @@ pub(super) fn to_terminals(note: &Note, host: &str) -> Option<String> {
     }
     Some(format!(
         "curfew: {host} {} while {} have its files mounted: they will hang. Start it again soon, \
-         or stop them now. `shutdown -c` calls off a stop that is only scheduled; `curfew shutdown` \
-         stops all in order.",
+         or stop them now. `shutdown -c` calls off a stop that is only scheduled; \
+         `curfew shutdown` stops all in order.",
         stop.in_words(),
         names(live_dependents)
     ))

@@ -140,8 +140,8 @@ impl Keeper {
             let at = super::boot_time();
             let date = Date(u64::try_from(clock::wall_seconds()).unwrap_or_default());
             for note in step.notes {
-                describe::log(&note);
-                self.outlets.tell_terminals(&note);
+                let is_urgent = self.outlets.tell_terminals(&note);
+                describe::log(&note, is_urgent);
                 let boot = self.outlets.boot.clone();
                 self.journal.append(Entry { date, at, boot, note });
             }

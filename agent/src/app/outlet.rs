@@ -149,17 +149,17 @@ impl Outlets {
     }
 
     /// Has written to all terminals what the people there must hear of at once, and only once: that
-    /// it is known which way the machine goes is no news to them.
-    pub(super) fn tell_terminals(&mut self, note: &Note) {
+    /// it is known which way the machine goes is no news to them. Returns whether they heard it.
+    pub(super) fn tell_terminals(&mut self, note: &Note) -> bool {
         if *note == Note::PlannedStopTakenBack {
             self.are_terminals_told = false;
         }
-        let Some(text) = super::describe::to_terminals(note, &self.me.name) else { return };
-        if !self.are_terminals_told {
-            self.are_terminals_told = true;
-            // What is refused was logged, and this was, too.
-            drop(self.call(PowerCall::Warn(text)));
-        }
+        let text = super::describe::to_terminals(note, &self.me.name);
+        let Some(text) = text.filter(|_| !self.are_terminals_told) else { return false };
+        self.are_terminals_told = true;
+        // What is refused was logged, and this is, too.
+        drop(self.call(PowerCall::Warn(text)));
+        true
     }
 
     /// Gives the last state the time to leave.

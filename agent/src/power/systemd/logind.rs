@@ -99,11 +99,7 @@ impl Logind {
 
     /// Asks logind whether it takes the machine down, or waits for those who asked it to.
     pub async fn is_preparing(&self) -> Result<bool, LogindError> {
-        within("PreparingForShutdown", async {
-            let bus = self.connect().await?;
-            property(&bus, &LOGIND, "PreparingForShutdown").await
-        })
-        .await
+        within(PREPARING, async { is_preparing(&self.connect().await?).await }).await
     }
 
     /// Asks logind for how long it lets itself be held up at most.
@@ -158,8 +154,7 @@ pub(crate) async fn inhibit(bus: &zbus::Connection) -> Result<OwnedFd, LogindErr
 
 /// Asks logind over a connection whether it takes the machine down.
 pub(crate) async fn is_preparing(bus: &zbus::Connection) -> Result<bool, LogindError> {
-    let what = "PreparingForShutdown";
-    within(what, property(bus, &LOGIND, what)).await
+    within(PREPARING, property(bus, &LOGIND, PREPARING)).await
 }
 
 /// A question with its limit.
@@ -254,6 +249,8 @@ impl Service {
         }
     }
 }
+
+const PREPARING: &str = "PreparingForShutdown";
 
 /// How logind, or the bus, says no to this user.
 const REFUSALS: [&str; 2] = [
