@@ -242,7 +242,8 @@ impl World {
                     }
                     self.tell(host, Event::StopAccepted);
                 }
-                Action::Hurry | Action::Sync => {}
+                // Nobody else stops a machine here.
+                Action::Hurry | Action::Sync | Action::RaiseCut { .. } | Action::LowerCut => {}
                 Action::Reboot => {
                     self.agents.remove(host);
                     self.booting.insert(host.clone(), self.now + BOOT);

@@ -122,6 +122,22 @@ impl Power {
         }
     }
 
+    /// Has the UPS cut at the end of a power-off that somebody else has called, where that can be.
+    pub fn raise_cut(&self, shutdown: u64, cut: &Cut) {
+        match self {
+            Self::Systemd(power) => power.raise_cut(shutdown, cut),
+            Self::Command(_) | Self::DryRun(_) => {}
+        }
+    }
+
+    /// Takes that back.
+    pub fn lower_cut(&self) {
+        match self {
+            Self::Systemd(power) => power.lower_flag(),
+            Self::Command(_) | Self::DryRun(_) => {}
+        }
+    }
+
     /// Asks the operating system to reboot.
     pub async fn reboot(&self, reason: &Reason) -> Outcome {
         match self {

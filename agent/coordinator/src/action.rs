@@ -20,6 +20,16 @@ pub enum Action {
     Sync,
     /// Reboot out of the hold.
     Reboot,
+    /// Have the UPS cut, this long from now at the earliest, when the power-off is through that
+    /// somebody else has called.
+    RaiseCut {
+        /// The shutdown that it belongs to.
+        number: u64,
+        /// The earliest time for the cut, from now.
+        after: Duration,
+    },
+    /// No power-off but one of this agent's own has the UPS cut any more.
+    LowerCut,
     /// Send one magic packet.
     Wake {
         /// The host to wake.

@@ -116,6 +116,11 @@ pub enum Note {
     },
     /// The OS of this host is not stopped any more.
     PlannedStopTakenBack,
+    /// Somebody powers the owner off in the middle of an outage.
+    OwnerLeaves {
+        /// Whether the UPS is cut at its end; if not, nothing starts the cluster again.
+        is_cut: bool,
+    },
     /// A host said that somebody stops it.
     PlannedStopHeard {
         /// The host.

@@ -166,6 +166,10 @@ impl Telling {
                 Some(format!("{}: somebody wants it", stop.in_words()))
             }
             Note::PlannedStopTakenBack => Some("is not stopped any more".to_owned()),
+            Note::OwnerLeaves { is_cut: true } => Some("has the UPS cut when it is off".to_owned()),
+            Note::OwnerLeaves { is_cut: false } => {
+                Some("stays off when the mains return".to_owned())
+            }
             Note::PlannedStopOverdue { host } => {
                 Some(format!("misses {host}, which was to boot again"))
             }

@@ -40,6 +40,7 @@ pub(super) fn log(note: &Note, is_urgent: bool) {
             stop.in_words(),
             names(live_dependents)
         ),
+        Note::OwnerLeaves { is_cut } => error!(is_cut, "{}", leaving("this host", *is_cut)),
         Note::PlannedStopOverdue { host } => {
             warn!(%host, "the host went down to boot again and has not come: look at its console");
         }
@@ -69,6 +70,9 @@ pub(super) fn log(note: &Note, is_urgent: bool) {
 
 /// Returns what the people at the terminals of this host must hear of at once.
 pub(super) fn to_terminals(note: &Note, host: &str) -> Option<String> {
+    if let Note::OwnerLeaves { is_cut } = note {
+        return Some(format!("curfew: {}", leaving(host, *is_cut)));
+    }
     let Note::PlannedStopSeen { stop, live_dependents } = note else { return None };
     if live_dependents.is_empty() {
         return None;
@@ -80,6 +84,20 @@ pub(super) fn to_terminals(note: &Note, host: &str) -> Option<String> {
         stop.in_words(),
         names(live_dependents)
     ))
+}
+
+fn leaving(host: &str, is_cut: bool) -> String {
+    if is_cut {
+        return format!(
+            "the mains have failed and {host} powers off before its turn: at its end it has the \
+             UPS cut, or boots again while the battery carries others. Use `systemctl reboot`, or \
+             leave it to curfew"
+        );
+    }
+    format!(
+        "the mains have failed; a power-off of {host} now leaves the cluster off until somebody \
+         presses this machine's button: use `systemctl reboot`, or leave it to curfew"
+    )
 }
 
 fn names(hosts: &BTreeSet<HostName>) -> String {
@@ -121,6 +139,15 @@ mod tests {
     use curfew_coordinator::OsStop;
 
     use super::*;
+
+    #[test]
+    fn the_terminals_of_an_owner_hear_what_a_power_off_in_an_outage_means() {
+        for (is_cut, means) in [(true, "it has the UPS cut"), (false, "presses this machine's")] {
+            let text = to_terminals(&Note::OwnerLeaves { is_cut }, "nfs").expect("always");
+            assert!(text.contains(means) && text.contains("`systemctl reboot`"), "{text}");
+            assert!(text.is_ascii() && text.len() <= 400, "the hand takes no more");
+        }
+    }
 
     #[test]
     fn the_terminals_hear_of_a_stop_only_where_it_hurts_somebody() {

@@ -81,6 +81,15 @@ pub(super) enum PowerCall {
     Stop(Call),
     /// To reboot out of the hold.
     Reboot,
+    /// To have the UPS cut after a power-off that somebody else has called.
+    RaiseCut {
+        /// The shutdown that it belongs to.
+        number: u64,
+        /// The earliest time for the cut, from now.
+        after: Duration,
+    },
+    /// To leave the UPS alone after all.
+    LowerCut,
     /// To flush the disks.
     Sync,
     /// To write to all terminals.
@@ -119,6 +128,10 @@ impl Outlets {
             // Both are asked for again, or for good measure only.
             Action::Reboot => drop(self.call(PowerCall::Reboot)),
             Action::Sync => drop(self.call(PowerCall::Sync)),
+            Action::RaiseCut { number, after } => {
+                drop(self.call(PowerCall::RaiseCut { number, after }));
+            }
+            Action::LowerCut => drop(self.call(PowerCall::LowerCut)),
             Action::Wake { host, target } => self.wake(&host, &target),
             Action::Watch(watch) => self.gaze.turn_to(watch),
         }
@@ -154,9 +167,14 @@ impl Outlets {
         if *note == Note::PlannedStopTakenBack {
             self.are_terminals_told = false;
         }
-        let text = super::describe::to_terminals(note, &self.me.name);
-        let Some(text) = text.filter(|_| !self.are_terminals_told) else { return false };
-        self.are_terminals_told = true;
+        let Some(text) = super::describe::to_terminals(note, &self.me.name) else { return false };
+        // It comes once, and is graver than what they may have heard before.
+        if !matches!(note, Note::OwnerLeaves { .. }) {
+            if self.are_terminals_told {
+                return false;
+            }
+            self.are_terminals_told = true;
+        }
         // What is refused was logged, and this is, too.
         drop(self.call(PowerCall::Warn(text)));
         true
@@ -268,6 +286,10 @@ impl Caller {
                     let power = Arc::clone(&self.power);
                     self.aside.spawn(async move { power.warn_terminals(text).await });
                 }
+                Some(PowerCall::RaiseCut { number, after }) => {
+                    self.power.raise_cut(number, &self.cut(after));
+                }
+                Some(PowerCall::LowerCut) => self.power.lower_cut(),
                 Some(PowerCall::Sync) => {
                     self.aside.spawn_blocking(nix::unistd::sync);
                 }
@@ -320,11 +342,7 @@ impl Caller {
                 let runtime_left = self.latest.borrow().runtime;
                 self.power.hold(&self.last, runtime_left).await
             }
-            End::Cut => {
-                let method = self.latest.borrow().cut_method.unwrap_or("shutdown.return");
-                let cut = Cut { method: method.to_owned(), earliest: call.cut_after };
-                self.power.cut(&self.last, &cut).await
-            }
+            End::Cut => self.power.cut(&self.last, &self.cut(call.cut_after)).await,
         };
         if call.end != End::Hold {
             let is_taken = outcome == Outcome::Accepted;
@@ -344,6 +362,11 @@ impl Caller {
                 self.tell(Event::StopFailed(why)).await;
             }
         }
+    }
+
+    fn cut(&self, earliest: Duration) -> Cut {
+        let method = self.latest.borrow().cut_method.unwrap_or("shutdown.return");
+        Cut { method: method.to_owned(), earliest }
     }
 
     async fn accepted(&mut self, end: End, took: Duration) {

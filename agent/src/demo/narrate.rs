@@ -74,6 +74,8 @@ fn of_agent(note: &Note) -> Option<String> {
             format!("{}: somebody wants it", stop.in_words())
         }
         Note::PlannedStopTakenBack => "is not stopped any more".to_owned(),
+        Note::OwnerLeaves { is_cut: true } => "has the UPS cut when it is off".to_owned(),
+        Note::OwnerLeaves { is_cut: false } => "stays off when the mains return".to_owned(),
         Note::PlannedStopHeard { host, stop } => {
             format!("hears that {host} {}, as somebody wants", stop.in_words())
         }

@@ -128,6 +128,14 @@ impl SystemdPower {
         outcome
     }
 
+    pub(super) fn raise_cut(&self, shutdown: u64, cut: &Cut) {
+        if let Some(flag) = &self.flag
+            && let Err(failed) = flag.raise(shutdown, cut)
+        {
+            error!(shutdown, failure = %Chain(&failed), "the UPS will not be cut");
+        }
+    }
+
     pub(super) async fn hold(&self, reason: &Reason, runtime_left: Option<Duration>) -> Outcome {
         let Reason { shutdown, .. } = *reason;
         // A power-off that nobody answered may have come through since. Without its flag nothing
@@ -331,7 +339,7 @@ impl SystemdPower {
         }
     }
 
-    fn lower_flag(&self) {
+    pub(super) fn lower_flag(&self) {
         if let Some(flag) = &self.flag
             && let Err(failed) = flag.lower()
         {

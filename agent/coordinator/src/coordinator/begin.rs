@@ -339,8 +339,8 @@ impl Coordinator {
     }
 
     /// A cut that cannot be called leaves the battery to end a machine with everything mounted: the
-    /// hold is safe, whatever the UPS does afterwards. A call that nobody answered is none of these:
-    /// it may still power the machine off, which without a cut nothing would start again.
+    /// hold is safe, whatever the UPS does afterwards. A call that nobody answered is not one of
+    /// these: it may still power the machine off, which without a cut nothing would start again.
     fn give_up_cutting(&mut self) {
         let Some(begun) = self.begun.as_mut() else { return };
         if begun.end != End::Cut || self.calling.refused < CUT_TRIES {
@@ -356,7 +356,7 @@ impl Coordinator {
 
     /// With everybody off the cut may come as soon as the owner is down; otherwise the others get
     /// what the owner's own stop takes.
-    fn cut_after(&self, end: End) -> Duration {
+    pub(super) fn cut_after(&self, end: End) -> Duration {
         let Some(open) = self.shutdown.as_ref().filter(|_| end == End::Cut) else {
             return Duration::ZERO;
         };

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use super::Coordinator;
 use crate::owed::{Debt, unite};
-use crate::{BeginReason, Begun, ClientSight, End, HostName, Note, OsStop, Owed, Planned};
+use crate::{
+    Action, BeginReason, Begun, ClientSight, End, HostName, Line, Note, OsStop, Owed, Planned,
+};
 
 impl Coordinator {
     /// Takes what the OS says of a stop of this machine, whoever called it.
@@ -21,6 +23,9 @@ impl Coordinator {
         if self.begun.as_ref().is_some_and(|begun| begun.is_by_other) {
             self.begun = None;
             self.calling = self.calling.anew();
+            if self.is_owner() {
+                self.actions.push(Action::LowerCut);
+            }
         }
         if self.begun.is_none() {
             self.is_halting = false;
@@ -55,6 +60,30 @@ impl Coordinator {
         });
         self.calling = self.calling.anew();
         self.notes.push(Note::Began { end: End::Off, why: BeginReason::StoppedByOther });
+        self.keep_from_staying_off();
+    }
+
+    /// An owner that somebody powers off in an outage stays off when the mains return, and with it
+    /// everybody whom it would wake. Where the UPS comes back with the mains it is cut, but not
+    /// while the battery still carries others: the late hook that cannot wait as long boots the
+    /// machine again, and then it stops in its turn.
+    fn keep_from_staying_off(&mut self) {
+        let Some(open) = &self.shutdown else { return };
+        let is_outage = open.has_battery_reason() && self.own_line() != Line::Mains;
+        if !is_outage || !self.is_owner() || self.os_stop == Some(OsStop::Reboot) {
+            return;
+        }
+        let number = open.number;
+        let is_cut = self.is_return_promised();
+        if is_cut {
+            // Nobody has waited for the others: who is not off gets all that the battery has.
+            let own = self.cut_after(End::Cut);
+            let margin = self.settings().cut_margin;
+            let end = self.battery_end().filter(|_| !own.is_zero());
+            let after = end.map_or(own, |end| self.now.until(end.minus(margin)).max(own));
+            self.actions.push(Action::RaiseCut { number, after });
+        }
+        self.notes.push(Note::OwnerLeaves { is_cut });
     }
 
     /// Brings what is known of the others' planned stops up to what they said last.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use curfew_coordinator::{BeginReason, End, Note, Phase, Standing, TurnReason};
+use curfew_coordinator::{BeginReason, End, Event, Note, OsStop, Phase, Standing, TurnReason};
 
 use crate::world::reference::{ALL, K1, K2, NFS, cluster};
 use crate::world::{Fact, World};
@@ -252,4 +252,40 @@ fn a_host_whose_cable_is_pulled_while_it_stops_is_given_its_stop_time() {
     world.check(!world.is_off(K1), "it stops behind the cable");
     world.until("the UPS is cut", 700, |world| !world.ups.output);
     world.check(world.off(K1) < world.began(NFS), "and was truly off before nfs began");
+}
+
+/// An owner that somebody powers off in an outage would stay off when the mains return: the UPS is
+/// cut, if it comes back with them, but not while it carries others; and that can be taken back.
+#[test]
+fn a_power_off_by_hand_in_an_outage_has_the_ups_cut_late_and_no_more_when_it_is_taken_back() {
+    let raised = |fact: &Fact| matches!(fact, Fact::CutRaised(_));
+    let mut world = World::promised();
+    world.outage();
+    world.until("it is declared", 60, |world| world.phase(NFS) == Some(Phase::Waiting));
+    world.tell(&NFS.into(), Event::OsStopSeen(Some(OsStop::Off)));
+    let facts = world.facts(NFS, raised);
+    let own = Duration::from_mins(1);
+    world.check(
+        matches!(facts.as_slice(), [Fact::CutRaised(after)] if *after > own),
+        "the others get what the battery has",
+    );
+    let leaves = |note: &Note| *note == Note::OwnerLeaves { is_cut: true };
+    world.check(world.noted(NFS, leaves).is_some(), "and somebody hears of it");
+    world.tell(&NFS.into(), Event::OsStopSeen(None));
+    let lowered = |fact: &Fact| *fact == Fact::CutLowered;
+    world.check(world.facts(NFS, lowered).len() == 1, "a later power-off is another one");
+}
+
+#[test]
+fn a_power_off_by_hand_is_only_told_where_the_ups_may_not_come_back_and_a_reboot_is_not() {
+    let leaves = |note: &Note| *note == Note::OwnerLeaves { is_cut: false };
+    let mut world = World::reference();
+    world.outage();
+    world.until("it is declared", 60, |world| world.phase(NFS) == Some(Phase::Waiting));
+    world.tell(&NFS.into(), Event::OsStopSeen(Some(OsStop::Reboot)));
+    world.check(world.noted(NFS, leaves).is_none(), "it boots again");
+    world.tell(&NFS.into(), Event::OsStopSeen(None));
+    world.tell(&NFS.into(), Event::OsStopSeen(Some(OsStop::Off)));
+    world.check(world.noted(NFS, leaves).is_some(), "it stays off");
+    world.check(world.facts(NFS, |fact| matches!(fact, Fact::CutRaised(_))).is_empty(), "no cut");
 }

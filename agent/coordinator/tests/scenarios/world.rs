@@ -421,6 +421,8 @@ impl World {
             Action::Hurry => self.hurry(host),
             Action::Sync => self.note(host, Fact::Synced),
             Action::Reboot => self.reboot(host),
+            Action::RaiseCut { after, .. } => self.note(host, Fact::CutRaised(after)),
+            Action::LowerCut => self.note(host, Fact::CutLowered),
             Action::Wake { host: to, target: _ } => {
                 self.note(host, Fact::Packet(to.clone()));
                 let dark = self.battery_since.map(|since| self.now - since);

@@ -191,8 +191,8 @@ impl World {
         match action {
             Action::Tell => self.send(host),
             Action::Stop(call) => self.call_stop(host, call),
-            // Nobody foreign is logged in.
-            Action::Hurry | Action::Sync => {}
+            // Nobody foreign is logged in, and nobody else stops a machine.
+            Action::Hurry | Action::Sync | Action::RaiseCut { .. } | Action::LowerCut => {}
             Action::Reboot => self.reboot(host),
             Action::Wake { host: to, target: _ } => self.send_packet(host, &to),
             Action::Watch(watch) => self.machine_mut(host).watch = watch,

@@ -1,6 +1,7 @@
 //! What happened, in order: the truth of the world and the notes of the agents.
 
 use std::fmt;
+use std::time::Duration;
 
 use curfew_coordinator::{Call, HostName, Note};
 
@@ -25,6 +26,9 @@ pub(crate) enum Fact {
     /// A magic packet left for this host.
     Packet(HostName),
     Synced,
+    /// A power-off that somebody else called is to have the UPS cut, after this long.
+    CutRaised(Duration),
+    CutLowered,
     Rebooted,
 }
 
