@@ -1,15 +1,15 @@
 //! What the operating system says of itself: that somebody takes it down.
 //!
 //! ```text
-//!            connected, level read             PrepareForShutdown
-//! unknown ─────────────────────────► up ──────────────────────────► down ─► lock let go ─► which way
-//!    ▲                               ▲        called off, lock taken │
-//!    └── bus or logind gone ─────────┴───────────────────────────────┘
+//!          connected, level read          PrepareForShutdown
+//! unknown ──────────────────────► up ───────────────────────► down ─► lock let go ─► which way
+//!    ▲                            ▲     called off, lock taken │
+//!    └── bus or logind gone ──────┴────────────────────────────┘
 //! ```
 //!
 //! A signal only says that it is time to look: the level is read from logind itself, at each
-//! connection, at each signal and once a minute. So a signal that was missed costs a minute, and one
-//! that somebody else sent costs nothing.
+//! connection, at each signal and once a minute. So a signal that was missed costs a minute, and
+//! one that somebody else sent costs nothing.
 //!
 //! The lock is a *delay* inhibitor: logind waits a moment for it before it takes the machine down.
 //! It is held until the others have been told, and never when it is this agent that stops the
