@@ -76,11 +76,7 @@ pub(crate) fn snapshot() -> Snapshot {
         fresh: seconds(3),
         ups_variables: VARIABLES.map(|(name, value)| (name.into(), value.into())).into(),
         returns: None,
-        owned: Some(OwnedUps {
-            cut_method: Some("load.off.delay"),
-            delays: Delays { shutdown: Some(seconds(20)), ..Delays::default() },
-            foreign_clients: Some(0),
-        }),
+        owned: Some(owned()),
         watched: Vec::new(),
         certificates: [("nfs".to_owned(), 2_110_000_000)].into(),
         journal: journal::Report::default(),
@@ -100,6 +96,15 @@ const VARIABLES: [(&str, &str); 8] = [
     ("ups.status", "OL CHRG"),
     ("ups.firmware", "01.10.0005"),
 ];
+
+/// What its owner knows of an Eaton 5E.
+fn owned() -> OwnedUps {
+    OwnedUps {
+        cut_method: Some("load.off.delay"),
+        delays: Delays { shutdown: Some(Duration::from_secs(20)), ..Delays::default() },
+        foreign_clients: Some(0),
+    }
+}
 
 /// Opens a shutdown for `trigger` and `cause`.
 pub(crate) fn declare(snapshot: &mut Snapshot, trigger: Trigger, cause: Cause) {
