@@ -86,7 +86,7 @@ impl Flag {
 
 /// The late hook has 90 s of systemd, and a minute of them to wait. A cut that is not allowed by
 /// then would not come, and the machine would boot again into the end of its battery.
-const HOOK_WAITS: Duration = Duration::from_secs(60);
+const HOOK_WAITS: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
