@@ -1,6 +1,8 @@
 //! Stories of a person who stops the owner's machine outside an outage: it is told, nobody is
 //! surprised, and nobody undoes it.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use curfew_coordinator::Presence;
 use curfew_tests::debian::story::{PATIENCE, play};
@@ -37,14 +39,18 @@ fn tells_who_depends_on_it_and_stays_off(lab: &mut Lab) -> Result<()> {
             http::get(host, "/health").is_ok_and(|page| page.body.contains("by hand: nfs"))
         })?;
     }
-    lab.throughout("nobody minds", std::time::Duration::from_secs(8), |lab| {
-        let has_gone = |host| {
-            lab.status(host).is_ok_and(|status| {
-                let nfs = status.hosts.iter().find(|(name, _)| name.as_str() == "nfs");
-                nfs.is_some_and(|(_, nfs)| nfs.presence != Presence::Connected)
-            })
-        };
-        [Host::K8s1, Host::K8s2].into_iter().all(|host| lab.machine(host).is_on() && has_gone(host))
+    let has_gone = |lab: &Lab, host| {
+        lab.status(host).is_ok_and(|status| {
+            let nfs = status.hosts.iter().find(|(name, _)| name.as_str() == Host::Nfs.name());
+            nfs.is_some_and(|(_, nfs)| nfs.presence != Presence::Connected)
+        })
+    };
+    let others = [Host::K8s1, Host::K8s2];
+    lab.eventually("both see that it has gone", PATIENCE, |lab| {
+        others.into_iter().all(|host| has_gone(lab, host))
+    })?;
+    lab.throughout("nobody minds", Duration::from_secs(8), |lab| {
+        others.into_iter().all(|host| lab.machine(host).is_on() && has_gone(lab, host))
     })?;
     lab.ensure_untouched()?;
     assert!(!lab.server()?.is_on());
