@@ -103,7 +103,7 @@ mod tests {
         let expected = "version=1\nshutdown=7\nboot=0f0e0d0c-0b0a-0908-0706-050403020100\n\
                         ups=eaton\nmethod=shutdown.return\nearliest=101\nstop-within=60\n";
         assert_eq!(text, expected);
-        let late = Cut { earliest: Duration::from_secs(180), ..cut };
+        let late = Cut { earliest: Duration::from_mins(3), ..cut };
         let text = flag.text(7, &late, Duration::ZERO);
         assert!(text.ends_with("earliest=60\nstop-within=60\n"), "no later than the hook can wait");
     }
