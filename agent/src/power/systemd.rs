@@ -30,7 +30,7 @@ use curfew_nut::error::Chain;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
-use self::cut::Flag;
+use self::cut::{Flag, HOOK_WAITS};
 use self::hand::{Hand, Request};
 use self::logind::{Logind, Way};
 use super::{Cut, Goal, Outcome, Reason, Stopping};
@@ -113,7 +113,8 @@ impl SystemdPower {
         let Some(flag) = &self.flag else {
             return Outcome::Failed("this host owns no UPS that it could have cut".to_owned());
         };
-        if let Err(failed) = flag.raise(reason.shutdown, cut) {
+        let due = Cut { earliest: cut.earliest.min(HOOK_WAITS), ..cut.clone() };
+        if let Err(failed) = flag.raise(reason.shutdown, &due) {
             return Outcome::Failed(Chain(&failed).to_string());
         }
         let outcome = self.take_down(Way::Off, reason).await;
@@ -128,6 +129,8 @@ impl SystemdPower {
         outcome
     }
 
+    /// For a power-off before its turn: while the battery carries others there is no cut, and where
+    /// the late hook cannot wait for its end the machine boots again.
     pub(super) fn raise_cut(&self, shutdown: u64, cut: &Cut) {
         if let Some(flag) = &self.flag
             && let Err(failed) = flag.raise(shutdown, cut)

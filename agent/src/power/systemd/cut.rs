@@ -65,10 +65,9 @@ impl Flag {
     fn text(&self, shutdown: u64, cut: &Cut, now: Duration) -> String {
         let Self { ups, boot, .. } = self;
         let Cut { method, earliest } = cut;
-        let earliest = (*earliest).min(HOOK_WAITS);
-        let at = seconds_up(now + earliest);
+        let at = seconds_up(now + *earliest);
         // A stop that was measured may be longer than the one that was configured.
-        let within = seconds_up(self.stop_timeout.max(earliest));
+        let within = seconds_up(self.stop_timeout.max(*earliest));
         format!(
             "version=1\nshutdown={shutdown}\nboot={boot}\nups={ups}\nmethod={method}\n\
              earliest={at}\nstop-within={within}\n"
@@ -85,8 +84,8 @@ impl Flag {
 }
 
 /// The late hook has 90 s of systemd, and a minute of them to wait. A cut that is not allowed by
-/// then would not come, and the machine would boot again into the end of its battery.
-const HOOK_WAITS: Duration = Duration::from_mins(1);
+/// then does not come, and the machine boots again: in its turn into the end of its battery.
+pub(super) const HOOK_WAITS: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
@@ -103,8 +102,7 @@ mod tests {
         let expected = "version=1\nshutdown=7\nboot=0f0e0d0c-0b0a-0908-0706-050403020100\n\
                         ups=eaton\nmethod=shutdown.return\nearliest=101\nstop-within=60\n";
         assert_eq!(text, expected);
-        let late = Cut { earliest: Duration::from_mins(3), ..cut };
-        let text = flag.text(7, &late, Duration::ZERO);
-        assert!(text.ends_with("earliest=60\nstop-within=60\n"), "no later than the hook can wait");
+        let late = Cut { earliest: Duration::from_secs(75), ..cut };
+        assert!(flag.text(7, &late, Duration::ZERO).ends_with("earliest=75\nstop-within=75\n"));
     }
 }

@@ -4,7 +4,7 @@
 //! a shutdown and a connection takes a millisecond; one that was kept would have died with
 //! `systemctl restart dbus`, and would say so only when it is needed.
 //!
-//! Every question, the connection included, has 3 s at the most.
+//! Every question, the connection included, has 2 s at the most.
 
 use std::time::Duration;
 

@@ -216,6 +216,19 @@ async fn a_cut_is_a_flag_and_then_a_stop() {
 }
 
 #[tokio::test]
+async fn a_cut_in_its_turn_is_due_while_the_hook_waits_and_one_before_it_when_the_others_are_done()
+{
+    let host = Host::with(Manner::Takes).await;
+    let cut = Cut { method: "shutdown.return".to_owned(), earliest: Duration::from_mins(3) };
+    host.power.raise_cut(7, &cut);
+    let flag = host.flag().expect("it is raised");
+    assert!(flag.ends_with("\nstop-within=180\n"), "the hook boots the machine again: {flag}");
+    assert_eq!(host.power.cut(&REASON, &cut).await, Outcome::Accepted);
+    let flag = host.flag().expect("it is raised");
+    assert!(flag.ends_with("\nstop-within=60\n"), "{flag}");
+}
+
+#[tokio::test]
 async fn the_flag_comes_down_when_the_cut_fails_or_something_else_is_done() {
     let host = Host::with(Manner::Refuses).await;
     let cut = Cut { method: "load.off.delay".to_owned(), earliest: Duration::ZERO };
