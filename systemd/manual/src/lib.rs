@@ -3,7 +3,7 @@
 //! `cargo metadata`.
 //!
 //! A crate of its own, so that nothing of it gets into the binary that is shipped. Reading order:
-//! [`write`] is the whole; then [`page`], [`completion`] and [`licence`].
+//! [`write()`] is the whole; then [`page`], [`completion`] and [`licence`].
 
 pub mod completion;
 pub mod licence;
