@@ -10,6 +10,8 @@ use curfew_tests::{Fact, Host, Lab, Setup, Verb, ground};
 #[test]
 fn mains_that_return_when_only_one_has_begun_spare_the_others_and_wake_that_one() -> Result<()> {
     let mut lab = Lab::whole(&Setup::default())?;
+    // Longer than the driver may take until it shows the mains.
+    lab.machine_mut(Host::K8s2).timing.services = Duration::from_secs(3);
     let failure = lab.fail_mains_with_spare(2)?;
     lab.until(Host::K8s2, &Fact::Called(Verb::Stop), DOWN)?;
     lab.restore_mains()?;
