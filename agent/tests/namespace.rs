@@ -239,8 +239,9 @@ fn a_silent_host_delays_no_other() {
                     NetworkEvent::LinkSeen(_) => {}
                 }
             }
-            // The fourth beat is three seconds after the first.
-            assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+            // The fourth beat is three seconds after the first, on a busy machine some more. If the
+            // silent hosts held it up, each beat would take half a minute.
+            assert!(before.elapsed() < Duration::from_secs(15), "{:?}", before.elapsed());
             assert!(silences >= 60, "{silences} looks at thirty silent hosts in three seconds");
         });
     });

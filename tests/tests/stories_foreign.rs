@@ -73,7 +73,7 @@ fn an_upsmon_on_a_host_of_the_file_is_a_fault_and_on_the_owner_no_fsd_is_set() -
     until_said(&mut lab, "upsmon on nfs itself (10.77.0.13) is logged in to eaton")?;
     let health = http::get(Host::Nfs, "/health")?;
     assert_eq!(health.code, 503, "{}", health.body);
-    assert!(health.body.contains("systemctl disable --now nut-monitor"), "{}", health.body);
+    assert!(health.body.contains("systemctl mask --now nut-monitor"), "{}", health.body);
 
     let failure = lab.fail_mains_with_spare(3)?;
     lab.until_held()?;

@@ -152,7 +152,7 @@ impl Roster {
         let faults: Vec<_> = faults.into_iter().flatten().collect();
         if !faults.is_empty() {
             let remedy = format!(
-                "there take the MONITOR line of {} out of upsmon.conf, or `systemctl disable \
+                "there take the MONITOR line of {} out of upsmon.conf, or `systemctl mask \
                  --now nut-monitor`; `curfew check` cannot see it",
                 self.ups
             );

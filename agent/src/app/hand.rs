@@ -76,5 +76,6 @@ impl Looker {
     }
 }
 
-const REMEDY: &str = "`systemctl enable --now curfew-hand.socket`: without it this host cannot be \
-                      held, nor powered off without polkit; it is looked for every 30 s";
+const REMEDY: &str = "`systemctl enable --now curfew-hand.socket` (and before it `systemctl unmask` \
+                      if it is masked): without it this host cannot be held, nor powered off \
+                      without polkit; it is looked for every 30 s";

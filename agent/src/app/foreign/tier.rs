@@ -98,7 +98,7 @@ impl Tier {
         if !clients.own.is_empty() {
             return Err(format!(
                 "NUT clients ({who}) are not sent down: an upsmon on this host would stop it at \
-                 once; `systemctl disable --now nut-monitor`"
+                 once; `systemctl mask --now nut-monitor`"
             ));
         }
         // A latch that is there has sent them down already.
