@@ -76,6 +76,6 @@ impl Looker {
     }
 }
 
-const REMEDY: &str = "`systemctl enable --now curfew-hand.socket` (and before it `systemctl unmask` \
-                      if it is masked): without it this host cannot be held, nor powered off \
+const REMEDY: &str = "`systemctl enable --now curfew-hand.socket` (where it is masked, `systemctl \
+                      unmask` first): without it this host cannot be held, nor powered off \
                       without polkit; it is looked for every 30 s";
