@@ -328,6 +328,12 @@ impl Lab {
         }
     }
 
+    /// Has `host` stop for longer than the driver may take until it shows mains that return, so that
+    /// these are seen before the next host is released.
+    pub fn stop_slowly(&mut self, host: Host) {
+        self.machine_mut(host).timing.services = SLOW_STOP;
+    }
+
     /// Returns the machine of `host`, to change it.
     pub fn machine_mut(&mut self, host: Host) -> &mut Machine {
         let [nfs, first, second] = &mut self.machines;
@@ -426,6 +432,8 @@ fn machine(host: Host, folder: &Path, binary: &Path, network: &Network) -> Machi
 
 /// Agents without an operating system to boot hear each other within seconds.
 const WHOLE: Duration = Duration::from_secs(20);
+/// A driver that is asked every second shows the mains up to two seconds late.
+const SLOW_STOP: Duration = Duration::from_secs(3);
 /// As the kernel writes it on a client.
 const MOUNTS: &str = "25 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
     36 25 0:31 / /mnt rw,relatime shared:9 - nfs4 10.77.0.13:/srv/media \

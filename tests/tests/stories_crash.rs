@@ -94,6 +94,7 @@ fn a_conductor_killed_during_recovery_wakes_the_rest() -> Result<()> {
 #[test]
 fn agents_killed_in_the_pause_and_after_the_turn_undo_neither() -> Result<()> {
     let mut lab = Lab::whole(&Setup::default())?;
+    lab.stop_slowly(Host::K8s2);
     lab.fail_mains_with_spare(2)?;
     lab.until(Host::K8s2, &Fact::Called(Verb::Stop), DOWN)?;
     lab.restore_mains()?;

@@ -162,8 +162,7 @@ fn a_stop_that_the_operating_system_refuses_is_tried_again_until_it_takes_it() -
 #[test]
 fn without_the_owners_agent_the_others_come_back_by_themselves() -> Result<()> {
     let mut lab = Lab::whole(&Setup::default())?;
-    // Longer than the driver may take until it shows the mains.
-    lab.machine_mut(Host::K8s2).timing.services = Duration::from_secs(3);
+    lab.stop_slowly(Host::K8s2);
     lab.fail_mains_with_spare(2)?;
     lab.until(Host::K8s2, &Fact::Called(Verb::Stop), DOWN)?;
     lab.machine_mut(Host::Nfs).is_supervised = false;

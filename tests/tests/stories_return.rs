@@ -10,8 +10,7 @@ use curfew_tests::{Fact, Host, Lab, Setup, Verb, ground};
 #[test]
 fn mains_that_return_when_only_one_has_begun_spare_the_others_and_wake_that_one() -> Result<()> {
     let mut lab = Lab::whole(&Setup::default())?;
-    // Longer than the driver may take until it shows the mains.
-    lab.machine_mut(Host::K8s2).timing.services = Duration::from_secs(3);
+    lab.stop_slowly(Host::K8s2);
     let failure = lab.fail_mains_with_spare(2)?;
     lab.until(Host::K8s2, &Fact::Called(Verb::Stop), DOWN)?;
     lab.restore_mains()?;
@@ -40,6 +39,7 @@ fn a_host_that_is_still_off_in_a_second_outage_is_not_forgotten() -> Result<()> 
     let mut lab = Lab::whole(&Setup::default())?;
     // Its button does not work yet: it will be off when the mains fail again.
     lab.machine_mut(Host::K8s2).has_button = false;
+    lab.stop_slowly(Host::K8s2);
     lab.fail_mains_with_spare(2)?;
     lab.until(Host::K8s2, &Fact::Called(Verb::Stop), DOWN)?;
     lab.restore_mains()?;
