@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Each `.proto` file, and its package, which names the generated file.
-const FILES: [(&str, &str); 1] = [("curfew/v1/peer.proto", "curfew.v1")];
+const FILES: [(&str, &str); 4] = [
+    ("curfew/v1/peer.proto", "curfew.v1"),
+    ("talos/common.proto", "common"),
+    ("talos/machine.proto", "machine"),
+    ("talos/state.proto", "cosi.resource"),
+];
 
 #[test]
 fn committed_bindings_are_those_of_the_proto_files() {
