@@ -18,6 +18,7 @@ pub mod notify;
 pub mod os;
 pub mod peer;
 pub mod pki;
+pub mod pods;
 pub mod power;
 pub mod ready;
 pub mod route;
