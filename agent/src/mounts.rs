@@ -12,12 +12,9 @@ use std::io::{self, Read};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
-
+use crate::blocking::Asker;
 use crate::escape::unescape;
 
 /// Why the mounts are unknown.
@@ -71,27 +68,21 @@ pub struct NfsMount {
 #[derive(Clone, Debug)]
 pub struct Mounts {
     table: PathBuf,
-    reading: Arc<Semaphore>,
+    asker: Asker,
 }
 
 impl Mounts {
     /// Takes the mount table to read, usually `/proc/self/mountinfo`.
     pub fn new(table: PathBuf) -> Self {
-        Self { table, reading: Arc::new(Semaphore::new(1)) }
+        Self { table, asker: Asker::new(READ_LIMIT) }
     }
 
     /// Returns the NFS mounts, within two seconds; while a reading hangs no second one is begun.
     pub async fn look(&self) -> Result<BTreeSet<NfsMount>, MountsError> {
-        let wait = || MountsError::Wait { path: self.table.clone() };
-        let turn = Arc::clone(&self.reading).try_acquire_owned().map_err(|_busy| wait())?;
         let table = self.table.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let mounts = read(&table);
-            drop(turn);
-            mounts
-        });
+        let read = self.asker.ask(move || read(&table)).await;
         // A reading that panicked or was cancelled has told nothing either.
-        timeout(READ_LIMIT, reading).await.map_err(|_late| wait())?.map_err(|_lost| wait())?
+        read.map_err(|_unanswered| MountsError::Wait { path: self.table.clone() })?
     }
 }
 

@@ -3,15 +3,13 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_nut::client::Credentials;
 use curfew_nut::codec::request::Secret;
 use thiserror::Error;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
+use crate::blocking::{AskError, Asker};
 use crate::cluster_file::Ups;
 
 /// How long the disk may take for the password.
@@ -33,7 +31,7 @@ pub(super) struct AccountError {
 pub(super) struct Account {
     username: String,
     password_file: PathBuf,
-    reading: Arc<Semaphore>,
+    asker: Asker,
 }
 
 impl Account {
@@ -43,7 +41,7 @@ impl Account {
         Some(Self {
             username: login.username.clone(),
             password_file: login.password_file.clone(),
-            reading: Arc::new(Semaphore::new(1)),
+            asker: Asker::new(READ_LIMIT),
         })
     }
 
@@ -63,19 +61,16 @@ impl Account {
     /// Reads the password, without the line feed that an editor leaves behind.
     async fn password(&self) -> io::Result<Secret> {
         let path = self.password_file.clone();
-        // One that hangs in a dead disk is not joined by another.
-        let busy = || io::Error::from(io::ErrorKind::ResourceBusy);
-        let turn = Arc::clone(&self.reading).try_acquire_owned().map_err(|_held| busy())?;
-        let reading = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        let read = self.asker.ask(move || {
             let mut text = String::new();
             File::open(path)?.take(PASSWORD_MAX).read_to_string(&mut text)?;
             Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
         });
-        match timeout(READ_LIMIT, reading).await {
-            Ok(Ok(read)) => read,
-            Ok(Err(lost)) => Err(io::Error::other(lost)),
-            Err(_late) => Err(io::Error::from(io::ErrorKind::TimedOut)),
-        }
+        read.await.unwrap_or_else(|unanswered| match unanswered {
+            // One that hangs in a dead disk is not joined by another.
+            AskError::Wait => Err(io::Error::from(io::ErrorKind::ResourceBusy)),
+            AskError::TimeOut(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
+            AskError::Lost(lost) => Err(io::Error::other(lost)),
+        })
     }
 }

@@ -3,11 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use super::client::{self, Client};
 use super::connection::{self, CONNECTIONS_MAX};
@@ -17,6 +13,7 @@ use super::filesystem::{self, FSTAB_MAX, MountTable};
 use super::rmtab::{self, RMTAB_MAX, Remote};
 use super::source::{self, Roots, SHORT_MAX};
 use super::{Found, Unread};
+use crate::blocking::Asker;
 
 /// Everything that one look has found.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,29 +70,20 @@ pub enum Late {
 #[derive(Clone, Debug)]
 pub struct Server {
     roots: Roots,
-    looking: Arc<Semaphore>,
+    asker: Asker,
 }
 
 impl Server {
     /// Takes where the files are.
     pub fn new(roots: Roots) -> Self {
-        Self { roots, looking: Arc::new(Semaphore::new(1)) }
+        Self { roots, asker: Asker::new(LOOK_LIMIT) }
     }
 
     /// Looks once, for two seconds at most; while a look hangs no second one is begun.
     pub async fn look(&self) -> Result<Look, Late> {
-        let turn = Arc::clone(&self.looking).try_acquire_owned().map_err(|_busy| Late::Waits)?;
         let roots = self.roots.clone();
-        let looking = tokio::task::spawn_blocking(move || {
-            let look = read(&roots);
-            drop(turn);
-            look
-        });
         // A look that panicked or was cancelled has told nothing either.
-        timeout(LOOK_LIMIT, looking)
-            .await
-            .map_err(|_late| Late::Waits)?
-            .map_err(|_lost| Late::Waits)
+        self.asker.ask(move || read(&roots)).await.map_err(|_unanswered| Late::Waits)
     }
 }
 

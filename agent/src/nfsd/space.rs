@@ -1,12 +1,11 @@
 //! How much room an export has left, by `statvfs` in a thread of its own, with a deadline.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+
+use crate::blocking::Asker;
 
 /// The room that is left, each as a part of one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,25 +20,19 @@ pub struct Space {
 #[derive(Clone, Debug)]
 pub struct Gauge {
     path: PathBuf,
-    asking: Arc<Semaphore>,
+    asker: Asker,
 }
 
 impl Gauge {
     /// Takes a path of a file system of this machine.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, asking: Arc::new(Semaphore::new(1)) }
+        Self { path, asker: Asker::new(ASK_LIMIT) }
     }
 
     /// Asks once, for two seconds at most; none if that fails. While one hangs no second is begun.
     pub async fn ask(&self) -> Option<Space> {
-        let turn = Arc::clone(&self.asking).try_acquire_owned().ok()?;
         let path = self.path.clone();
-        let asking = tokio::task::spawn_blocking(move || {
-            let room = statvfs(&path);
-            drop(turn);
-            room
-        });
-        let room = timeout(ASK_LIMIT, asking).await.ok()?.ok()?.ok()?;
+        let room = self.asker.ask(move || statvfs(&path)).await.ok()?.ok()?;
         Some(Space {
             free: part(room.blocks_available(), room.blocks())?,
             inodes_free: part(room.files_available(), room.files()),
