@@ -12,6 +12,7 @@ pub mod health;
 pub mod http;
 pub mod journal;
 pub mod metrics;
+pub mod mountinfo;
 pub mod mounts;
 pub mod network;
 pub mod nfsd;

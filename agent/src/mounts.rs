@@ -6,16 +6,15 @@
 //! process' table (`/proc/1/mountinfo`), which needs root or `CAP_SYS_PTRACE`.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::blocking::Asker;
 use crate::escape::unescape;
+use crate::mountinfo::{self, Line, TABLE_MAX};
 
 /// Why the mounts are unknown.
 #[derive(Debug, thiserror::Error)]
@@ -109,26 +108,20 @@ fn parse(table: &[u8]) -> Result<BTreeSet<NfsMount>, usize> {
 }
 
 /// Returns what a line says: `None` if it is wrong, `Some(None)` for another file system.
-///
-/// `36 35 98:0 /root /mount-point options [optional fields] - type source super-options`
 #[expect(clippy::option_option, reason = "wrong, another file system and NFS are three answers")]
 fn parse_line(line: &[u8]) -> Option<Option<NfsMount>> {
-    let mut fields = line.split(|&byte| byte == b' ');
-    let mount_point = fields.nth(4)?;
-    fields.next()?;
-    fields.find(|field| *field == b"-")?;
-    let (kind, source, options) = (fields.next()?, fields.next()?, fields.next()?);
-    if kind != b"nfs" && kind != b"nfs4" {
+    let line = Line::parse(line)?;
+    if line.kind != b"nfs" && line.kind != b"nfs4" {
         return Some(None);
     }
-    let options = String::from_utf8(unescape(options)).ok()?;
+    let options = String::from_utf8(unescape(line.super_options)).ok()?;
     let server_address = address(&options, "addr=");
-    let server = server(&String::from_utf8_lossy(&unescape(source)))
+    let server = server(&String::from_utf8_lossy(&unescape(line.source)))
         .or_else(|| server_address.map(|known| known.to_string()))?;
     Some(Some(NfsMount {
         server,
         server_address,
-        mount_point: PathBuf::from(OsString::from_vec(unescape(mount_point))),
+        mount_point: mountinfo::path(line.point),
         // A client that takes no callbacks says 0.0.0.0.
         client_address: address(&options, "clientaddr=").filter(|own| !own.is_unspecified()),
     }))
@@ -151,8 +144,6 @@ fn address(options: &str, key: &str) -> Option<IpAddr> {
 
 /// The kernel reads its own memory: milliseconds, unless a mount in the making holds the table.
 const READ_LIMIT: Duration = Duration::from_secs(2);
-/// Some 50 000 mounts of 300 bytes, a hundred times what a busy Kubernetes node has.
-const TABLE_MAX: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests;

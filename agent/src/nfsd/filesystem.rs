@@ -3,12 +3,10 @@
 //! The table of process 1 is the machine's; an agent that may not see it has its own, in which a
 //! sandbox makes everything read-only: of that, only what the file system says itself counts.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::source::{self, Roots, Unread, lines};
-use crate::escape::unescape;
+use crate::mountinfo::{self, Line};
 
 /// The mounts of the machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -64,8 +62,6 @@ pub(super) fn holding<'a>(path: &Path, all: &'a [Filesystem]) -> Option<&'a File
 }
 
 /// Returns the mounts, or the number of the first wrong line.
-///
-/// `36 35 98:0 /root /mount-point options [optional fields] - type source super-options`
 fn parse(table: &[u8]) -> Result<Vec<Filesystem>, usize> {
     let all: Result<Vec<_>, _> =
         lines(table).map(|(number, line)| parse_line(line).ok_or(number)).collect();
@@ -74,27 +70,14 @@ fn parse(table: &[u8]) -> Result<Vec<Filesystem>, usize> {
 }
 
 fn parse_line(line: &[u8]) -> Option<Filesystem> {
-    let mut fields = line.split(|&byte| byte == b' ');
-    let root = fields.nth(3)?;
-    let point = path(fields.next()?);
-    let options = fields.next()?;
-    fields.find(|field| *field == b"-")?;
-    let (kind, _source, own) = (fields.next()?, fields.next()?, fields.next()?);
+    let line = Line::parse(line)?;
     Some(Filesystem {
-        point,
-        kind: String::from_utf8_lossy(kind).into_owned(),
-        is_read_only: has_ro(own),
-        is_mount_read_only: has_ro(options),
-        is_veil: root.starts_with(VEIL),
+        point: mountinfo::path(line.point),
+        kind: String::from_utf8_lossy(line.kind).into_owned(),
+        is_read_only: line.is_read_only(),
+        is_mount_read_only: line.is_mount_read_only(),
+        is_veil: line.root.starts_with(VEIL),
     })
-}
-
-fn has_ro(options: &[u8]) -> bool {
-    options.split(|&byte| byte == b',').any(|option| option == b"ro")
-}
-
-fn path(field: &[u8]) -> PathBuf {
-    PathBuf::from(OsString::from_vec(unescape(field)))
 }
 
 /// Returns where `/etc/fstab` mounts something, but for the root; a line that it would not
@@ -103,7 +86,7 @@ pub(super) fn parse_fstab(text: &[u8]) -> Vec<PathBuf> {
     let points = lines(text).filter_map(|(_, line)| {
         let mut fields = line.split(u8::is_ascii_whitespace).filter(|it| !it.is_empty());
         fields.next().filter(|device| !device.starts_with(b"#"))?;
-        Some(path(fields.next()?))
+        Some(mountinfo::path(fields.next()?))
     });
     points.filter(|point| point.is_absolute() && *point != Path::new("/")).collect()
 }
