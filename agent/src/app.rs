@@ -14,8 +14,11 @@
 mod account;
 mod describe;
 mod eyes;
+mod farewell;
+mod filesystems;
 mod foreign;
 mod hand;
+mod holding;
 mod keeper;
 mod login;
 mod nfs_server;
@@ -23,6 +26,7 @@ mod os;
 mod outlet;
 mod peering;
 mod show;
+mod standby;
 mod translate;
 mod ups;
 mod vitals;
@@ -45,10 +49,11 @@ use self::outlet::{Calling, Outlets};
 use self::vitals::Vitals;
 use crate::cluster_file::finding::Severity;
 use crate::cluster_file::{ClusterFile, Host, System};
+use crate::end::End;
 use crate::journal::{Journal, Opened};
 use crate::metrics::Counters;
 use crate::power::Power;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Holding, Snapshot};
 use crate::task::Supervisor;
 use crate::{clock, http, notify};
 
@@ -63,6 +68,8 @@ pub struct RunOptions {
     pub state: PathBuf,
     /// The directory with the certificates.
     pub pki: PathBuf,
+    /// What keeps the agent from starting is shown until the end, instead of being its end.
+    pub stays_up: bool,
 }
 
 /// How many facts wait for the keeper before their drivers wait, too: a second of everything that
@@ -80,63 +87,105 @@ const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// The cluster file cannot be used, the state directory belongs to another agent, or the keeper
-/// failed; a bad cluster file can be told by [`crate::cluster_file::ClusterFileError`].
-pub async fn run(options: RunOptions) -> anyhow::Result<()> {
-    let (file, findings) = ClusterFile::load(&options.cluster)?;
-    for finding in &findings {
-        match finding.severity {
-            Severity::Note => info!("{}: {finding}", options.cluster.display()),
-            Severity::Warning | Severity::Error => {
-                warn!("{}: {finding}", options.cluster.display());
+/// failed; a bad cluster file can be told by [`crate::cluster_file::ClusterFileError`]. With
+/// [`RunOptions::stays_up`] only the last of these.
+pub async fn run(options: RunOptions, mut end: End) -> anyhow::Result<()> {
+    loop {
+        let built = tokio::select! {
+            built = Built::new(&options) => built,
+            signal = end.told() => {
+                info!(signal, "told to end before it had started");
+                return Ok(());
             }
+        };
+        match built {
+            Ok(built) => return built.run(end).await,
+            Err(failed) if options.stays_up => {
+                match standby::stand_by(&options, &failed, &mut end).await {
+                    standby::Then::TryAgain => {}
+                    standby::Then::End => return Ok(()),
+                }
+            }
+            Err(failed) => return Err(failed),
         }
     }
-    let name = host_name(options.host.as_deref())?;
-    let me = file.host(&name)?.clone();
-    let (journal, opened) = Journal::open(&options.state).await?;
-    report_opened(&opened);
-    let boot = boot_id(&me, &options.state).await?;
-    let power = translate::power(&file, &me, &boot)?;
-    let session = Session { boot: BootId::from(boot), start: opened.start };
-    info!(host = %me.name, %session, file = %file.hash, "curfew {}", VERSION);
+}
 
-    let start = Start {
-        cluster: translate::cluster(&file)?,
-        me: HostName::from(me.name.as_str()),
-        session: session.clone(),
-        version: VERSION.to_owned(),
-        saved: opened.saved.clone(),
-        is_journal_lost: opened.is_lost,
-    };
-    let (coordinator, first) = Coordinator::recover(start, boot_time());
-    let cancel = CancellationToken::new();
-    let mut supervisor = Supervisor::new(cancel.clone());
-    let (inputs, queue) = mpsc::channel(INPUT_QUEUE_LEN);
-    let agent = Agent { file, me, options, session };
-    let showing = Showing {
-        snapshot: show::first(&coordinator, boot_time(), agent.fresh()),
-        counters: Arc::new(Counters::new()),
-        journal: journal.reports(),
-    };
-    let (calling, called) = watch::channel(Calling::Not);
-    let os = os::spawn(&agent, &mut supervisor, &inputs, called);
-    let outlets = agent.spawn_drivers(&mut supervisor, &inputs, showing, (power, calling));
-    let vitals = Vitals::new(&notify::Environment::read());
-    let keeper = Keeper::new(coordinator, journal, queue, outlets, vitals);
-    supervisor.essential("keeper", |cancel| keeper.run(first, opened.failure, cancel));
+/// All that may fail at the start, done.
+struct Built {
+    agent: Agent,
+    power: Power,
+    journal: Journal,
+    opened: Opened,
+    cluster: Cluster,
+}
 
-    let ended = tokio::select! {
-        ended = supervisor.ended() => Some(ended),
-        () = ended_by_signal(&inputs, &os) => None,
-    };
-    let stuck = supervisor.stop(STOP_LIMIT).await;
-    if !stuck.is_empty() {
-        warn!(tasks = ?stuck, "tasks did not end in time and were aborted");
+impl Built {
+    async fn new(options: &RunOptions) -> anyhow::Result<Self> {
+        let (file, findings) = ClusterFile::load(&options.cluster)?;
+        for finding in &findings {
+            match finding.severity {
+                Severity::Note => info!("{}: {finding}", options.cluster.display()),
+                Severity::Warning | Severity::Error => {
+                    warn!("{}: {finding}", options.cluster.display());
+                }
+            }
+        }
+        let name = host_name(options.host.as_deref())?;
+        let me = file.host(&name)?.clone();
+        let cluster = translate::cluster(&file)?;
+        let (journal, opened) = Journal::open(&options.state).await?;
+        report_opened(&opened);
+        let boot = boot_id(&me, &options.state).await?;
+        let power = translate::power(&file, &me, &boot)?;
+        let session = Session { boot: BootId::from(boot), start: opened.start };
+        info!(host = %me.name, %session, file = %file.hash, "curfew {}", VERSION);
+        let agent = Agent { file, me, options: options.clone(), session };
+        Ok(Self { agent, power, journal, opened, cluster })
     }
-    match ended {
-        None => Ok(()),
-        Some(ended) if matches!(ended.how, crate::task::Ending::Finished) => Ok(()),
-        Some(ended) => anyhow::bail!("the task {} ended: {:?}", ended.task, ended.how),
+
+    async fn run(self, end: End) -> anyhow::Result<()> {
+        let Self { agent, power, journal, opened, cluster } = self;
+        let start = Start {
+            cluster,
+            me: HostName::from(agent.me.name.as_str()),
+            session: agent.session.clone(),
+            version: VERSION.to_owned(),
+            saved: opened.saved,
+            is_journal_lost: opened.is_lost,
+        };
+        let (coordinator, first) = Coordinator::recover(start, boot_time());
+        let mut supervisor = Supervisor::new(CancellationToken::new());
+        let (inputs, queue) = mpsc::channel(INPUT_QUEUE_LEN);
+        let eye = holding::spawn(&agent, &mut supervisor, &inputs);
+        let showing = Showing {
+            snapshot: show::first(&coordinator, boot_time(), agent.fresh()),
+            counters: Arc::new(Counters::new()),
+            journal: journal.reports(),
+            holding: eye.latest(),
+        };
+        let (calling, called) = watch::channel(Calling::Not);
+        let os = os::spawn(&agent, &mut supervisor, &inputs, called);
+        let outlets = agent.spawn_drivers(&mut supervisor, &inputs, showing, (power, calling));
+        let vitals = Vitals::new(&notify::Environment::read());
+        let keeper = Keeper::new(coordinator, journal, queue, outlets, vitals);
+        supervisor.essential("keeper", |cancel| keeper.run(first, opened.failure, cancel));
+
+        let (ended, limit) = tokio::select! {
+            ended = supervisor.ended() => (Some(ended), STOP_LIMIT),
+            until = farewell::say(&inputs, &os, &eye, end) => {
+                (None, until.saturating_duration_since(Instant::now()).min(STOP_LIMIT))
+            }
+        };
+        let stuck = supervisor.stop(limit).await;
+        if !stuck.is_empty() {
+            warn!(tasks = ?stuck, "tasks did not end in time and were aborted");
+        }
+        match ended {
+            None => Ok(()),
+            Some(ended) if matches!(ended.how, crate::task::Ending::Finished) => Ok(()),
+            Some(ended) => anyhow::bail!("the task {} ended: {:?}", ended.task, ended.how),
+        }
     }
 }
 
@@ -156,7 +205,7 @@ impl Agent {
         showing: Showing,
         (power, calling): (Power, watch::Sender<Calling>),
     ) -> Outlets {
-        let Showing { snapshot, counters, journal } = showing;
+        let Showing { snapshot, counters, journal, holding } = showing;
         let (snapshots, shown) = watch::channel(Arc::new(snapshot));
         let (variables, latest) = watch::channel(ups::Latest::default());
         let peers = peering::spawn(self, supervisor, inputs, &counters);
@@ -185,6 +234,8 @@ impl Agent {
             login: login::spawn(self, supervisor),
             hand: hand::spawn(self, supervisor),
             nfs_server,
+            holding,
+            filesystems: filesystems::spawn(self, supervisor),
             others: watched_ups::Others::spawn(self, supervisor),
             snapshots,
             restarts: supervisor.restarts(),
@@ -239,6 +290,7 @@ struct Showing {
     snapshot: Snapshot,
     counters: Arc<Counters>,
     journal: watch::Receiver<crate::journal::Report>,
+    holding: watch::Receiver<Option<Arc<Holding>>>,
 }
 
 /// The version of this agent.
@@ -304,31 +356,5 @@ fn report_opened(opened: &Opened) {
     }
     if let Some(failure) = &opened.failure {
         error!("the journal cannot be written, the agent goes on from memory: {failure}");
-    }
-}
-
-/// Waits for SIGTERM or SIGINT; has the keeper say `halting` if the machine goes down, and waits
-/// until it has told that. An agent that is merely restarted says nothing.
-async fn ended_by_signal(inputs: &mpsc::Sender<Input>, os: &os::Os) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminated), Ok(mut interrupted)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    let name = tokio::select! {
-        _ = terminated.recv() => "SIGTERM",
-        _ = interrupted.recv() => "SIGINT",
-    };
-    info!(signal = name, "told to end");
-    let farewell = async {
-        let goes_down = os.goes_down(inputs).await;
-        let (told, heard) = tokio::sync::oneshot::channel();
-        if inputs.send(Input::Ending { goes_down, told }).await.is_ok() {
-            heard.await.unwrap_or_default();
-        }
-    };
-    if tokio::time::timeout(STOP_LIMIT, farewell).await.is_err() {
-        warn!("the last state could not be told in time");
     }
 }

@@ -13,12 +13,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, RunOptions};
 use crate::cluster_file::ClusterFileError;
 use crate::cluster_file::check::check;
+use crate::end::End;
 
 /// Bad configuration, as in `sysexits.h`.
 const BAD_CONFIGURATION: u8 = 78;
@@ -85,6 +87,11 @@ struct Run {
     /// The directory with `host.crt`, `host.key` and `ca.crt`.
     #[arg(long, env = "CURFEW_PKI", default_value = "/etc/curfew/pki")]
     pki: PathBuf,
+    /// Show what keeps the agent from starting, on port 9100, instead of ending because of it.
+    ///
+    /// For a system on which a service that ends keeps the machine from booting, as Talos does.
+    #[arg(long, env = "CURFEW_STAY_UP", value_parser = FalseyValueParser::new())]
+    stay_up: bool,
     /// End at once when the process with this id does, which must be the parent.
     #[arg(long, hide = true, value_name = "PID")]
     end_with: Option<i32>,
@@ -117,13 +124,20 @@ pub fn main() -> ExitCode {
 fn run_agent(run: Run) -> ExitCode {
     let filter = EnvFilter::try_from_env("CURFEW_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    let Run { cluster, host, state, pki, end_with } = run;
+    let Run { cluster, host, state, pki, stay_up, end_with } = run;
     if let Some(failed) = end_with.and_then(|parent| end_with_parent(parent).err()) {
         complain(format_args!("curfew: {failed:#}"));
         return ExitCode::FAILURE;
     }
-    let options = RunOptions { cluster, host, state, pki };
-    match in_runtime(app::run(options)) {
+    let options = RunOptions { cluster, host, state, pki, stays_up: stay_up };
+    let end = match End::listen() {
+        Ok(end) => end,
+        Err(failed) => {
+            complain(format_args!("curfew: cannot listen for signals: {failed}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match in_runtime(app::run(options, end)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
             complain(format_args!("curfew: {failed:#}"));

@@ -188,9 +188,9 @@ pub struct Waking {
 /// Where a host's monitors read, as `node_exporter`'s `--path.*`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Paths {
-    /// Usually `/proc`.
+    /// Usually `/proc`; `/host/proc` in Talos' container.
     pub proc: PathBuf,
-    /// Usually `/sys`.
+    /// Usually `/sys`; `/host/sys` there.
     pub sys: PathBuf,
     /// Usually `/`.
     pub root: PathBuf,

@@ -6,6 +6,7 @@
 mod agent;
 mod cluster;
 mod ending;
+pub(crate) mod holding;
 pub(crate) mod nfs_server;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -125,6 +126,7 @@ impl Health {
         checks.extend(ups::watched(snapshot));
         checks.extend(cluster::peers(snapshot));
         checks.extend(nfs_server::checks(snapshot));
+        checks.extend(holding::checks(snapshot));
         checks.push(agent::journal(snapshot));
         checks.push(agent::warnings(&snapshot.status));
         for check in &snapshot.extra {

@@ -13,6 +13,7 @@
 mod guard;
 mod health;
 mod route;
+mod standby;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,7 @@ use tower::ServiceExt;
 use tracing::{debug, error, warn};
 
 use self::guard::Guard;
+pub use self::standby::Standby;
 use crate::metrics::Counters;
 use crate::snapshot::Snapshot;
 
@@ -91,16 +93,33 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    site: Site,
+    router: Router,
+    guard: Guard,
     limits: Limits,
 }
 
 impl Server {
     /// Opens the port.
     pub async fn bind(address: SocketAddr, site: Site, limits: Limits) -> Result<Self, HttpError> {
+        let guard = Guard::new(&site.names);
+        Self::open(address, route::router(site), guard, limits).await
+    }
+
+    /// Opens the port for an agent that cannot start.
+    pub async fn bind_standby(address: SocketAddr, standby: Standby) -> Result<Self, HttpError> {
+        let guard = Guard::new(&BTreeSet::from([standby.host.clone()]));
+        Self::open(address, standby::router(standby), guard, Limits::default()).await
+    }
+
+    async fn open(
+        address: SocketAddr,
+        router: Router,
+        guard: Guard,
+        limits: Limits,
+    ) -> Result<Self, HttpError> {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| HttpError::Bind { address, source })?;
-        Ok(Self { listener, site, limits })
+        Ok(Self { listener, router, guard, limits })
     }
 
     /// Returns where it listens: the port that the system chose, if 0 was asked for.
@@ -110,11 +129,10 @@ impl Server {
 
     /// Serves until `cancel`; connections that are open then get a moment to finish.
     pub async fn run(self, cancel: CancellationToken) -> Result<(), HttpError> {
-        let Self { listener, site, limits } = self;
-        let guard = Arc::new(Guard::new(&site.names));
+        let Self { listener, router, guard, limits } = self;
+        let guard = Arc::new(guard);
         let (places, refusals) =
             (Arc::new(Semaphore::new(limits.connections)), Arc::new(Semaphore::new(REFUSALS)));
-        let router = route::router(site);
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {

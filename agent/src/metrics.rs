@@ -5,6 +5,8 @@
 //! never 0. What counts up lives in [`Counters`] for as long as the agent does.
 
 mod counter;
+mod filesystem;
+mod holding;
 mod nfs_family;
 mod nfs_server;
 mod nut;
@@ -13,7 +15,7 @@ mod page;
 pub(crate) mod tests;
 
 pub use self::counter::Counters;
-pub use self::page::{CONTENT_TYPE, render};
+pub use self::page::{CONTENT_TYPE, render, render_standby};
 
 /// One metric with all its series.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,8 +49,8 @@ impl Kind {
     }
 }
 
-/// All metrics of our own but those of the NFS server, and the two of the UPS that have a form of
-/// their own.
+/// All metrics of our own but those of the host and of its NFS server, and the two of the UPS that
+/// have a form of their own.
 const OWN: [&Family; 24] = [
     &BUILD_INFO,
     &PHASE,
@@ -79,7 +81,8 @@ const OWN: [&Family; 24] = [
 /// Returns all metrics that have a form of their own; for the numeric variables of the UPS see
 /// `docs/metrics.md`.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    OWN.into_iter().chain(nfs_family::FAMILIES)
+    let host = holding::FAMILIES.into_iter().chain(filesystem::FAMILIES);
+    OWN.into_iter().chain(nfs_family::FAMILIES).chain(host)
 }
 
 pub(crate) const BUILD_INFO: Family = Family {

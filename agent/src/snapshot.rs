@@ -3,7 +3,7 @@
 //! The event loop sends a new one at every beat; whoever shows something takes the latest and asks
 //! the loop for nothing, so that no scrape can ever hold a shutdown up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,10 @@ use curfew_coordinator::{Status, Time};
 use curfew_nut::delay::Delays;
 use tokio::time::Instant;
 
+use crate::filesystem;
 use crate::health::Check;
 use crate::journal;
+use crate::mounts::NfsMount;
 use crate::nfsd;
 
 /// This host as it was at one moment.
@@ -43,8 +45,21 @@ pub struct Snapshot {
     /// What this host knows of its own NFS server; none on a host without one, and before its
     /// first look.
     pub nfs_server: Option<Arc<nfsd::Report>>,
+    /// What this host holds that others wait for; none before the first look.
+    pub holding: Option<Arc<Holding>>,
+    /// How full its file systems are; none before the first look.
+    pub filesystems: Option<Arc<filesystem::Report>>,
     /// Checks that the agent makes itself, such as those of certificates.
     pub extra: Vec<Check>,
+}
+
+/// What this host holds that others wait for; what could not be read says why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Holding {
+    /// Its NFS mounts.
+    pub mounts: Result<BTreeSet<NfsMount>, String>,
+    /// Whether pods run; none on a host without a kubelet, and where nothing hangs on it.
+    pub pods: Result<Option<bool>, String>,
 }
 
 /// What the owner knows of its UPS besides the readings.

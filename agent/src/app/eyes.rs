@@ -1,10 +1,8 @@
-//! What this host sees by itself: whether others live and serve, and its own mounts.
+//! What this host sees of the others: whether they live and serve.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use curfew_coordinator::{self as core, Event, HostName, ReadyBy, Watch};
@@ -16,14 +14,9 @@ use tracing::warn;
 
 use super::Agent;
 use super::keeper::Input;
-use crate::mounts::Mounts;
 use crate::network::{Answer, Network, NetworkEvent, Paths, Watched};
-use crate::peer::ADDRESSES_MAX;
 use crate::ready::{ReadyProbe, Target};
 use crate::task::Supervisor;
-
-/// How often own mounts are read: they change when pods start and stop.
-const MOUNTS_EVERY: Duration = Duration::from_secs(5);
 
 /// How often probes of readiness are repeated; each may take three seconds.
 const READY_EVERY: Duration = Duration::from_secs(2);
@@ -73,8 +66,6 @@ pub(super) fn spawn(
     let to = inputs.clone();
     supervisor
         .driver("ready-probe", move |cancel| look_at_readiness(asked.clone(), to.clone(), cancel));
-    let own = OwnEyes::new(agent, inputs.clone());
-    supervisor.driver("mounts", move |cancel| own.clone().run(cancel));
     Gaze { addresses, alive, ready }
 }
 
@@ -157,72 +148,5 @@ fn target(by: &ReadyBy) -> Option<Target> {
             }
         },
         ReadyBy::Exports(address) => address.parse().ok().map(Target::nfs),
-    }
-}
-
-/// Reads this host's own NFS mounts.
-#[derive(Clone)]
-struct OwnEyes {
-    inputs: mpsc::Sender<Input>,
-    mounts: Mounts,
-    /// The mounts could not be read, and that was logged.
-    is_blind: Arc<AtomicBool>,
-    /// By address, and by name as a mount may have it.
-    servers: BTreeMap<String, HostName>,
-}
-
-impl OwnEyes {
-    fn new(agent: &Agent, inputs: mpsc::Sender<Input>) -> Self {
-        let servers = agent.file.hosts.iter().flat_map(|host| {
-            let name = HostName::from(host.name.as_str());
-            [(host.network.address.to_string(), name.clone()), (host.name.clone(), name)]
-        });
-        Self {
-            inputs,
-            is_blind: Arc::default(),
-            mounts: Mounts::new(agent.me.paths.proc.join("self/mountinfo")),
-            servers: servers.collect(),
-        }
-    }
-
-    async fn run(self, cancel: CancellationToken) -> Result<(), Infallible> {
-        let mut beats = interval(MOUNTS_EVERY);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while cancel.run_until_cancelled(beats.tick()).await.is_some() {
-            for fact in self.look().await {
-                if self.inputs.send(Input::Fact(fact)).await.is_err() {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the hosts of which this one has mounts, none if that cannot be read, and the
-    /// addresses under which those know it.
-    async fn look(&self) -> Vec<Event> {
-        let mounts = match self.mounts.look().await {
-            Ok(mounts) => mounts,
-            Err(failed) => {
-                if !self.is_blind.swap(true, Ordering::Relaxed) {
-                    warn!(
-                        error = %failed,
-                        "the NFS mounts of this host are unknown: the servers of the cluster wait \
-                         until it is off, not only until it halts"
-                    );
-                }
-                return vec![Event::MountsRead(None)];
-            }
-        };
-        self.is_blind.store(false, Ordering::Relaxed);
-        let by_address = |address: IpAddr| self.servers.get(&address.to_string());
-        let of_cluster = mounts.iter().filter_map(|mount| {
-            let address = mount.server_address.and_then(by_address);
-            let server = address.or_else(|| self.servers.get(&mount.server)).cloned()?;
-            Some((server, mount.client_address))
-        });
-        let (servers, own): (BTreeSet<_>, BTreeSet<_>) = of_cluster.unzip();
-        let own = own.into_iter().flatten().take(ADDRESSES_MAX).collect();
-        vec![Event::MountsRead(Some(servers)), Event::ClientAddressesRead(own)]
     }
 }

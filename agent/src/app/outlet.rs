@@ -21,13 +21,14 @@ use super::ups::Latest;
 use super::watched_ups::Others;
 use crate::clock;
 use crate::cluster_file::{ClusterFile, Host};
+use crate::filesystem;
 use crate::health::Check;
 use crate::journal;
 use crate::metrics::Counters;
 use crate::nfsd;
 use crate::peer::{Outgoing, PeersStatus};
 use crate::power::{self, Cut, Goal, Outcome, Power, Stopping};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Holding, Snapshot};
 use crate::task::{Restarts, Supervisor};
 use crate::wake::{Target, Waker};
 
@@ -59,6 +60,8 @@ pub(super) struct Outlets {
     /// None on a host without one.
     pub(super) hand: Option<watch::Receiver<Check>>,
     pub(super) nfs_server: watch::Receiver<Option<Arc<nfsd::Report>>>,
+    pub(super) holding: watch::Receiver<Option<Arc<Holding>>>,
+    pub(super) filesystems: watch::Receiver<Option<Arc<filesystem::Report>>>,
     pub(super) others: Others,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) restarts: watch::Receiver<Restarts>,

@@ -33,6 +33,8 @@ pub(super) fn first(coordinator: &Coordinator, at: Time, fresh: Duration) -> Sna
         certificates: BTreeMap::new(),
         journal: journal::Report::default(),
         nfs_server: None,
+        holding: None,
+        filesystems: None,
         extra: Vec::new(),
     }
 }
@@ -53,6 +55,8 @@ pub(super) fn snapshot(outlets: &Outlets, coordinator: &Coordinator, at: Time) -
         certificates: expiries(outlets),
         journal: outlets.journal.borrow().clone(),
         nfs_server: outlets.nfs_server.borrow().clone(),
+        holding: outlets.holding.borrow().clone(),
+        filesystems: outlets.filesystems.borrow().clone(),
         extra: extra(outlets),
     }
 }

@@ -129,7 +129,7 @@ fn read_host(mut section: Section<'_>, stop_timeout: Duration) -> Host {
         network: read_network(&mut section),
         waking: read_waking(&mut section),
         system: read_system(&mut section, word),
-        paths: read_paths(&mut section),
+        paths: read_paths(&mut section, word),
     };
     section.finish();
     host
@@ -183,11 +183,15 @@ fn read_system(section: &mut Section<'_>, word: SystemWord) -> System {
     }
 }
 
-fn read_paths(section: &mut Section<'_>) -> Paths {
+fn read_paths(section: &mut Section<'_>, word: SystemWord) -> Paths {
     let mut paths = section.table("paths", "[host.paths]");
+    let (proc, sys) = match word {
+        SystemWord::Talos => (HOST_PROC, HOST_SYS),
+        SystemWord::Systemd | SystemWord::Command | SystemWord::DryRun => ("/proc", "/sys"),
+    };
     let read = Paths {
-        proc: path_or(&mut paths, "proc", "/proc"),
-        sys: path_or(&mut paths, "sys", "/sys"),
+        proc: path_or(&mut paths, "proc", proc),
+        sys: path_or(&mut paths, "sys", sys),
         root: path_or(&mut paths, "root", "/"),
     };
     paths.finish();
@@ -307,6 +311,10 @@ const UNKNOWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Where machined listens for extension services.
 const MACHINED_SOCKET: &str = "/system/run/machined/machine.sock";
+
+/// Where the service of the extension has the host's own: those of its container are not.
+const HOST_PROC: &str = "/host/proc";
+const HOST_SYS: &str = "/host/sys";
 
 /// Where the Debian package has its sockets and flags.
 const RUN: &str = "/run/curfew";

@@ -81,6 +81,8 @@ pub(crate) fn snapshot() -> Snapshot {
         certificates: [("nfs".to_owned(), 2_110_000_000)].into(),
         journal: journal::Report::default(),
         nfs_server: None,
+        holding: None,
+        filesystems: None,
         extra: Vec::new(),
     }
 }

@@ -123,7 +123,11 @@ struct StatusDocument<'a> {
     health: &'a Health,
 }
 
-fn json(status: StatusCode, media_type: &'static str, document: &impl Serialize) -> Response<Body> {
+pub(super) fn json(
+    status: StatusCode,
+    media_type: &'static str,
+    document: &impl Serialize,
+) -> Response<Body> {
     match serde_json::to_vec(document) {
         Ok(bytes) => typed(status, media_type, bytes),
         // A map with keys that are no text: a bug, and no reason to take the connection down.
@@ -131,7 +135,11 @@ fn json(status: StatusCode, media_type: &'static str, document: &impl Serialize)
     }
 }
 
-fn typed(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+pub(super) fn typed(
+    status: StatusCode,
+    media_type: &'static str,
+    body: impl Into<Body>,
+) -> Response<Body> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -139,7 +147,7 @@ fn typed(status: StatusCode, media_type: &'static str, body: impl Into<Body>) ->
 }
 
 /// Only who names JSON gets it: a browser and `curl` are read by people.
-fn wants_json(headers: &HeaderMap) -> bool {
+pub(super) fn wants_json(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|range| {
         let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
@@ -151,4 +159,4 @@ fn wants_json(headers: &HeaderMap) -> bool {
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const HEALTH_JSON: &str = "application/health+json";
+pub(super) const HEALTH_JSON: &str = "application/health+json";

@@ -10,7 +10,8 @@ use super::{
     BUILD_INFO, CERTIFICATE_EXPIRY, Counters, Family, HEALTH_STATUS, HISTORY_EVENTS_LOST,
     HOST_PRESENCE, JOURNAL_DURABLE, JOURNAL_WRITE_FAILURES, Kind, PEER_UP, PHASE, PLAN_MARGIN,
     PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, PLANNED_STOP, SHUTDOWN, STOP_TIME, TRIGGER,
-    UPS_CUT_METHOD, UPS_FOREIGN_CLIENTS, UPS_READING_AGE, UPS_RETURN_PROMISED, nfs_server, nut,
+    UPS_CUT_METHOD, UPS_FOREIGN_CLIENTS, UPS_READING_AGE, UPS_RETURN_PROMISED, filesystem, holding,
+    nfs_server, nut,
 };
 use crate::health::{Health, State};
 use crate::snapshot::Snapshot;
@@ -44,7 +45,25 @@ pub fn render(snapshot: &Snapshot, counters: &Counters) -> String {
     if let Some(report) = &snapshot.nfs_server {
         nfs_server::record(page, report);
     }
+    if let Some(holding) = &snapshot.holding {
+        holding::record(page, holding);
+    }
+    if let Some(report) = &snapshot.filesystems {
+        filesystem::record(page, report);
+    }
     sorted(&(recorder.handle().render() + &counters.render()))
+}
+
+/// Returns the page of an agent that cannot start: that it is there, and that it fails.
+pub fn render_standby() -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let page = Recording::new(&recorder);
+    page.set(&BUILD_INFO, [env!("CARGO_PKG_VERSION")], 1.0);
+    for state in State::ALL {
+        let value = one_if(state == State::Fail);
+        page.set(&HEALTH_STATUS, ["agent", state.as_str()], value);
+    }
+    sorted(&recorder.handle().render())
 }
 
 /// What is known of the end of the UPS; nothing where nobody has asked.

@@ -10,15 +10,27 @@ use curfew_coordinator::{Cause, HostName, Presence, Trigger};
 use nix::time::{ClockId, clock_gettime};
 
 use super::*;
+use crate::filesystem::{Filesystem, Measured};
 use crate::health::Check;
+use crate::health::holding::tests::{mount, report};
 use crate::health::tests::{declare, snapshot};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Holding, Snapshot};
 
 /// A cluster of which every family has a series.
 pub(crate) fn busy() -> (Snapshot, Counters) {
     let mut snapshot = snapshot();
     declare(&mut snapshot, Trigger::LowBattery, Cause::Battery);
     snapshot.nfs_server = Some(Arc::new(crate::health::nfs_server::tests::report()));
+    let mounts = [mount("10.0.0.13", "pvc-1"), mount("nfs", "pvc-2")].into();
+    snapshot.holding = Some(Arc::new(Holding { mounts: Ok(mounts), pods: Ok(Some(true)) }));
+    let mut disks = report(40);
+    let stuck = disks.filesystems.as_mut().unwrap();
+    stuck.push(Filesystem {
+        point: "/srv".into(),
+        measured: Measured::Failed("does not answer".to_owned()),
+        ..stuck[0].clone()
+    });
+    snapshot.filesystems = Some(Arc::new(disks));
     let counters = Counters::new();
     counters.peer_refused("revoked");
     counters.wake_packet("k8s-1");
@@ -100,6 +112,63 @@ fn the_page_says_what_scripts_rely_on() {
                 mfr=\"EATON\",serial=\"\",";
     assert!(page.contains(info), "{page}");
     assert!(!page.contains("ups_firmware"), "text is no number");
+}
+
+#[test]
+fn what_this_host_holds_is_on_the_page() {
+    let (mut snapshot, counters) = busy();
+    let text = render(&snapshot, &counters);
+    let series = series(&text);
+    let point = "/var/lib/kubelet/pods/6f6e/volumes/kubernetes.io~csi/pvc-1/mount";
+    let var = "{device=\"/dev/sda6\",fstype=\"xfs\",mountpoint=\"/var\"}";
+    let srv = "device=\"/dev/sda6\",fstype=\"xfs\",mountpoint=\"/srv\"";
+    for (name, value) in [
+        (
+            format!(
+                "curfew_nfs_mount{{server=\"10.0.0.13\",client_address=\"10.0.0.11\",\
+                 mount_point=\"{point}\"}}"
+            ),
+            1.0,
+        ),
+        ("curfew_nfs_mounts".to_owned(), 2.0),
+        ("curfew_pods_running".to_owned(), 1.0),
+        (format!("node_filesystem_size_bytes{var}"), 1_048_576_000.0),
+        (format!("node_filesystem_avail_bytes{var}"), 419_430_400.0),
+        (format!("node_filesystem_files_free{var}"), 900.0),
+        (format!("node_filesystem_readonly{var}"), 0.0),
+        (format!("node_filesystem_device_error{var}"), 0.0),
+        (format!("node_filesystem_device_error{{{srv},device_error=\"does not answer\"}}"), 1.0),
+        (
+            "node_filesystem_mount_info{device=\"/dev/sda7\",major=\"8\",minor=\"7\",\
+             mountpoint=\"/var/lib/etcd\"}"
+                .to_owned(),
+            1.0,
+        ),
+    ] {
+        assert_eq!(series.get(name.as_str()), Some(&value), "{name} in\n{text}");
+    }
+    let sizes = || text.lines().filter(|line| line.starts_with("node_filesystem_size_bytes"));
+    assert_eq!(sizes().count(), 1, "neither of one that hangs nor of one elsewhere");
+
+    let many = (0..100).map(|n| mount("nfs", &format!("pvc-{n}"))).collect();
+    snapshot.holding = Some(Arc::new(Holding { mounts: Ok(many), pods: Ok(None) }));
+    let bounded = page(&snapshot);
+    let mounts = bounded.lines().filter(|line| line.starts_with("curfew_nfs_mount{"));
+    assert_eq!(mounts.count(), 64);
+    assert!(bounded.contains("curfew_nfs_mounts 100\n"), "{bounded}");
+    assert!(!bounded.contains("curfew_pods_running"), "{bounded}");
+
+    let unread = Holding { mounts: Err("no".to_owned()), pods: Err("no".to_owned()) };
+    snapshot.holding = Some(Arc::new(unread));
+    let unknown = page(&snapshot);
+    assert!(!unknown.contains("curfew_nfs_mount"), "{unknown}");
+}
+
+#[test]
+fn promtool_has_nothing_against_the_page_of_an_agent_that_cannot_start() {
+    let page = render_standby();
+    assert!(page.contains("curfew_health_status{check=\"agent\",status=\"fail\"} 1"), "{page}");
+    promtool(&page, "none");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use curfew_coordinator::{
 };
 
 use crate::ask::Answer;
+use crate::health::holding::{NFS_MOUNTS, PODS};
 use crate::wrap::{WIDTH, wrapped};
 
 /// Returns the page.
@@ -25,6 +26,12 @@ pub(super) fn page(answer: &Answer) -> String {
     }
     row(&mut page, "plan", &plan(status));
     row(&mut page, "shutdown", &shutdown(status));
+    let of = |name: &str| answer.health.checks.iter().find(|check| check.name == name);
+    // Neither is there on an agent of an older version, nor before the first look.
+    if let Some(mounts) = of(NFS_MOUNTS) {
+        let pods = of(PODS).map(|pods| format!("; {}", pods.reason)).unwrap_or_default();
+        row(&mut page, "mounts", &format!("NFS: {}{pods}", mounts.reason));
+    }
     if let Some(failure) = &status.journal_failure {
         row(&mut page, "journal", &format!("NOT DURABLE: {failure}"));
     }

@@ -1,0 +1,45 @@
+//! What happens between the signal and the end: the last state is told, then the tasks end.
+//!
+//! ```text
+//! 0 s        ≤ 3 s: are the pods gone?   ≤ 0.5 s: mounts   the last state    tasks end     4.8 s
+//! SIGTERM ──────────────────────────────► read anew ──────► told ───────────► ≤ 4.4 s ──► leave
+//! ```
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+use tracing::{info, warn};
+
+use super::holding::Eye;
+use super::keeper::Input;
+use super::os::Os;
+use crate::end::{END_LIMIT, End};
+
+/// Waits for SIGTERM or SIGINT; has the keeper say `halting` if the machine goes down, and waits
+/// until it has told that. An agent that is merely restarted says nothing.
+///
+/// Returns until when the tasks should have ended.
+pub(super) async fn say(inputs: &mpsc::Sender<Input>, os: &Os, eye: &Eye, mut end: End) -> Instant {
+    let signal = end.told().await;
+    let told_at = Instant::now();
+    info!(signal, "told to end");
+    let farewell = async {
+        let goes_down = os.goes_down(inputs).await;
+        // What this host holds at the very end is what its servers go by.
+        eye.look_again(inputs).await;
+        let (told, heard) = oneshot::channel();
+        if inputs.send(Input::Ending { goes_down, told }).await.is_ok() {
+            heard.await.unwrap_or_default();
+        }
+    };
+    if timeout(FAREWELL_LIMIT, farewell).await.is_err() {
+        warn!("the last state could not be told in time");
+    }
+    told_at + END_LIMIT - LEAVING
+}
+
+/// Three seconds for the pods, half a one for the mounts, the rest for a record and the network.
+const FAREWELL_LIMIT: Duration = Duration::from_millis(4200);
+/// To abort the tasks that have not ended by then, and to give up threads that hang.
+const LEAVING: Duration = Duration::from_millis(400);
