@@ -71,10 +71,20 @@ pub enum Owner {
     },
 }
 
+/// What the machines are that do not own the UPS.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Nodes {
+    /// Their operating systems are played.
+    Played,
+    /// They are Talos nodes with the extension.
+    Talos,
+}
+
 /// Returns the file of the laboratory in `folder`.
-pub fn cluster_file(folder: &Path, limits: &Limits, owner: Owner) -> String {
+pub fn cluster_file(folder: &Path, limits: &Limits, owner: Owner, nodes: Nodes) -> String {
     let mut parts = vec![head(folder, limits, owner)];
     parts.extend(Host::ALL.map(|host| match owner {
+        _ if nodes == Nodes::Talos && !host.is_owner() => talos_table(host),
         Owner::Played { does_cut } => host_table(folder, host, does_cut),
         Owner::Debian { .. } if host.is_owner() => debian_table(host),
         Owner::Debian { is_mounted, .. } if is_mounted && host == Host::K8s1 => {
@@ -129,7 +139,6 @@ wake-timeout = "{wake_timeout}"
 }
 
 fn host_table(folder: &Path, host: Host, does_owner_cut: bool) -> String {
-    let needs: Vec<_> = host.needs().iter().map(|need| format!("\"{need}\"")).collect();
     let verbs = [
         (Verb::Stop, true),
         (Verb::Hold, host.is_owner()),
@@ -142,7 +151,7 @@ fn host_table(folder: &Path, host: Host, does_owner_cut: bool) -> String {
         format!("{verb} = [\"{}\", \"{host}\", \"{verb}\"]", program.display())
     };
     let verbs = verbs.into_iter().filter(|(_, is_there)| *is_there).map(|(verb, _)| command(verb));
-    let (address, mac, needs) = (host.address(), host.mac_text(), needs.join(", "));
+    let (address, mac, needs) = (host.address(), host.mac_text(), needs(host));
     let commands = verbs.collect::<Vec<_>>().join("\n");
     format!(
         r#"
@@ -161,6 +170,26 @@ needs = [{needs}]
 
 fn paths(folder: &Path, host: Host) -> String {
     format!("[host.paths]\nproc = \"{}\"\n", folder.join(host.name()).join("proc").display())
+}
+
+fn talos_table(host: Host) -> String {
+    let (address, mac, needs) = (host.address(), host.mac_text(), needs(host));
+    format!(
+        r#"
+[[host]]
+name = "{host}"
+address = "{address}"
+mac = "{mac}"
+system = "talos"
+ups = ["{UPS}"]
+needs = [{needs}]
+"#
+    )
+}
+
+fn needs(host: Host) -> String {
+    let needs: Vec<_> = host.needs().iter().map(|need| format!("\"{need}\"")).collect();
+    needs.join(", ")
 }
 
 fn debian_table(host: Host) -> String {

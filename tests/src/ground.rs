@@ -13,6 +13,7 @@ use nix::unistd::{Pid, Uid};
 
 use crate::debian::{container, data_disk};
 use crate::disk::unmount;
+use crate::talos;
 
 /// Returns the moment on the boot clock, which is the one that the agents' histories use.
 pub fn now() -> Time {
@@ -45,6 +46,12 @@ pub fn require() -> Result<()> {
 /// Removes what laboratories of processes that no longer live have left behind.
 pub fn sweep() -> Result<()> {
     container::sweep(is_orphan);
+    for entry in fs::read_dir(std::env::temp_dir()).context("list the temporary folder")?.flatten()
+    {
+        if entry.file_name().into_string().is_ok_and(|name| is_orphan(&name)) {
+            talos::node::sweep(&entry.path());
+        }
+    }
     let entries = fs::read_dir(NAMESPACES).into_iter().flatten().flatten();
     for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
         if is_orphan(&name) {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::agent::{self, Paths};
 use crate::battery::Battery;
-use crate::cluster_file::{CLUSTER, Limits, Owner, cluster_file, machine_program};
+use crate::cluster_file::{CLUSTER, Limits, Nodes, Owner, cluster_file, machine_program};
 use crate::debian::device::Device;
 use crate::debian::server::{self, Folders};
 use crate::debian::story;
@@ -26,6 +26,7 @@ use crate::network::Network;
 use crate::nut::{Nut, PASSWORD, Shown};
 use crate::report;
 use crate::simulated::Simulated;
+use crate::talos;
 use crate::timeline::{Fact, Timeline};
 use crate::ups::Ups;
 
@@ -46,12 +47,21 @@ pub struct Setup {
     pub returning: Option<u32>,
     /// The owner's machine boots Debian; none is played.
     pub server: Option<Server>,
+    /// What the others are.
+    pub nodes: Nodes,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let shown = Shown { has_runtime: true, has_charge: true };
-        Self { limits: Limits::default(), shown, binary: None, returning: None, server: None }
+        Self {
+            limits: Limits::default(),
+            shown,
+            binary: None,
+            returning: None,
+            server: None,
+            nodes: Nodes::Played,
+        }
     }
 }
 
@@ -86,7 +96,8 @@ impl Lab {
             agent::make_certificates(&binary, CLUSTER, &directory.join("pki"))?;
         }
         let folder = directory.path();
-        write(&folder.join("cluster.toml"), &cluster_file(folder, &setup.limits, kind(setup)))?;
+        let text = cluster_file(folder, &setup.limits, kind(setup), setup.nodes);
+        write(&folder.join("cluster.toml"), &text)?;
         write_secret(&folder.join("upsd.password"), PASSWORD)?;
         write_program(&folder.join("machine"), &machine_program(folder))?;
         if setup.server.as_ref().is_some_and(|server| server.is_mounted) {
@@ -100,6 +111,11 @@ impl Lab {
         if let Some(server) = &setup.server {
             let [owner, ..] = &mut machines;
             *owner = debian(server, &name, folder, &network)?;
+        }
+        if setup.nodes == Nodes::Talos {
+            for machine in machines.iter_mut().filter(|machine| !machine.host.is_owner()) {
+                *machine = talos_node(machine.host, &name, folder, &network)?;
+            }
         }
         for machine in &machines {
             if machine.debian().is_none() {
@@ -318,6 +334,11 @@ impl Lab {
         self.machine_mut(Host::Nfs).debian_mut().context(PLAYED)
     }
 
+    /// Returns the Talos node of `host`.
+    pub fn node(&self, host: Host) -> Result<&talos::Node> {
+        self.machine(host).node().with_context(|| format!("{host} is no Talos node"))
+    }
+
     /// Returns the machine of `host`.
     pub fn machine(&self, host: Host) -> &Machine {
         let [nfs, first, second] = &self.machines;
@@ -416,6 +437,22 @@ fn debian(setup: &Server, name: &str, folder: &Path, network: &Network) -> Resul
         log: own.join("journal"),
     };
     Ok(Machine::booted(host, paths, machine))
+}
+
+fn talos_node(host: Host, name: &str, folder: &Path, network: &Network) -> Result<Machine> {
+    let own = folder.join(host.name());
+    let folders = talos::node::Folders { own: own.clone(), common: folder.to_owned() };
+    let tree = folders.tree();
+    let name = format!("{name}-{host}");
+    let node = talos::Node::new(host, &name, &network.namespace(host), folders)?;
+    let paths = Paths {
+        binary: PathBuf::new(),
+        cluster: folder.join("cluster.toml"),
+        state: tree.join("var/lib/curfew"),
+        pki: folder.join("pki").join(host.name()),
+        log: own.join("agent.log"),
+    };
+    Ok(Machine::talos(host, paths, node))
 }
 
 fn machine(host: Host, folder: &Path, binary: &Path, network: &Network) -> Machine {

@@ -29,6 +29,7 @@ pub mod report;
 pub mod script;
 pub mod simulated;
 pub mod story;
+pub mod talos;
 pub mod timeline;
 pub mod ups;
 pub mod upsmon;

@@ -15,6 +15,7 @@ use crate::directory::replace;
 use crate::ground::now;
 use crate::host::Host;
 use crate::process::Process;
+use crate::talos::{Container, Node};
 
 /// How long a machine takes for what it does.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,8 @@ enum Body {
     Played { namespace: String, agent: Option<Process> },
     /// A machine that boots Debian and starts its agent itself.
     Booted(Box<server::Machine>),
+    /// A Talos node, whose machined starts and ends the agent.
+    Talos(Box<Node>),
 }
 
 /// One machine.
@@ -104,6 +107,11 @@ impl Machine {
         Self::with_body(host, paths, Body::Booted(Box::new(machine)))
     }
 
+    /// Makes a Talos node that is off.
+    pub fn talos(host: Host, paths: Paths, node: Node) -> Self {
+        Self::with_body(host, paths, Body::Talos(Box::new(node)))
+    }
+
     fn with_body(host: Host, paths: Paths, body: Body) -> Self {
         Self {
             host,
@@ -135,17 +143,18 @@ impl Machine {
     }
 
     /// Returns its agent, if one runs that the laboratory has started.
-    pub const fn agent(&self) -> Option<&Process> {
+    pub fn agent(&self) -> Option<&Process> {
         match &self.body {
             Body::Played { agent, .. } => agent.as_ref(),
             Body::Booted(_) => None,
+            Body::Talos(node) => node.container().map(Container::process),
         }
     }
 
     /// Returns the machine that boots Debian, if it is one.
     pub const fn debian(&self) -> Option<&server::Machine> {
         match &self.body {
-            Body::Played { .. } => None,
+            Body::Played { .. } | Body::Talos(_) => None,
             Body::Booted(machine) => Some(machine),
         }
     }
@@ -153,9 +162,30 @@ impl Machine {
     /// Returns the machine that boots Debian, to change it.
     pub const fn debian_mut(&mut self) -> Option<&mut server::Machine> {
         match &mut self.body {
-            Body::Played { .. } => None,
+            Body::Played { .. } | Body::Talos(_) => None,
             Body::Booted(machine) => Some(machine),
         }
+    }
+
+    /// Returns the Talos node, if it is one.
+    pub const fn node(&self) -> Option<&Node> {
+        match &self.body {
+            Body::Played { .. } | Body::Booted(_) => None,
+            Body::Talos(node) => Some(node),
+        }
+    }
+
+    /// Returns the Talos node, to change it.
+    pub const fn node_mut(&mut self) -> Option<&mut Node> {
+        match &mut self.body {
+            Body::Played { .. } | Body::Booted(_) => None,
+            Body::Talos(node) => Some(node),
+        }
+    }
+
+    /// Returns whether its operating system is real enough to start the agent by itself.
+    pub const fn does_start_agent(&self) -> bool {
+        matches!(self.body, Body::Booted(_) | Body::Talos(_))
     }
 
     /// Returns where its agent's output is.
@@ -213,12 +243,11 @@ impl Machine {
     /// Turns the power on: from here on it is another boot.
     pub fn power_on(&mut self) -> Result<()> {
         self.power = Power::On;
+        let id = || std::fs::read_to_string("/proc/sys/kernel/random/uuid").context("make an id");
         match &mut self.body {
-            Body::Played { .. } => {
-                let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
-                replace(&self.paths.state.join("boot-id"), &id.context("make an id")?)
-            }
+            Body::Played { .. } => replace(&self.paths.state.join("boot-id"), &id()?),
             Body::Booted(machine) => machine.container_mut().boot(),
+            Body::Talos(node) => node.boot(&id()?),
         }
     }
 
@@ -229,6 +258,7 @@ impl Machine {
         match &mut self.body {
             Body::Played { .. } => self.end_agent(),
             Body::Booted(machine) => return machine.cut(),
+            Body::Talos(node) => node.cut(),
         }
         Ok(())
     }
@@ -262,6 +292,9 @@ impl Machine {
             Body::Booted(machine) => {
                 let kill = format!("systemctl kill --kill-who=main --signal={signal} curfew");
                 machine.container().shell(&kill).map(drop)
+            }
+            Body::Talos(node) => {
+                node.container().map_or(Ok(()), |container| container.signal(signal))
             }
         }
     }

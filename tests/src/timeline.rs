@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use curfew_coordinator::Time;
+use curfew_machined::Report;
 
 use crate::debian::End;
 use crate::ground::now;
@@ -57,6 +58,8 @@ pub enum Fact {
     Called(Verb),
     /// The operating system took the agent's services down and now tells the agent to end.
     Halting,
+    /// Machined of a Talos node, as the stand-in plays it, did this.
+    Machined(Report),
     /// The operating system, a real one, has ended its run.
     Ended(End),
     /// What the hold says of itself; empty when there is none.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use curfew_machined::{Report, Sequence};
 use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -18,6 +19,7 @@ use crate::debian::End;
 use crate::ground::now;
 use crate::host::Host;
 use crate::machine::Next;
+use crate::talos::node::Event;
 use crate::timeline::{Fact, Verb};
 
 impl Lab {
@@ -33,6 +35,7 @@ impl Lab {
                 self.carry_out(host, next)?;
             }
             self.look_at_agent(host)?;
+            self.look_at_node(host)?;
         }
         self.look_at_server()
     }
@@ -129,7 +132,7 @@ impl Lab {
             Next::PowerOff => self.power_off_keeping_plans(host),
             Next::Cut => self.cut(host),
             Next::PowerOn => self.power_on(host),
-            Next::Boot | Next::RestartAgent if self.machine(host).debian().is_some() => Ok(()),
+            Next::Boot | Next::RestartAgent if self.machine(host).does_start_agent() => Ok(()),
             Next::Boot | Next::RestartAgent => {
                 self.timeline.add(host, Fact::AgentStarted);
                 self.machine_mut(host).start_agent()
@@ -207,6 +210,40 @@ impl Lab {
         self.timeline.add(host, Fact::Ended(end));
         self.power_off(host)?;
         if end == End::Reboots {
+            self.press_button(host);
+        }
+        Ok(())
+    }
+
+    /// Looks at a Talos node: what machined does, and how the agent takes it.
+    fn look_at_node(&mut self, host: Host) -> Result<()> {
+        let Some(node) = self.machine_mut(host).node_mut() else { return Ok(()) };
+        for event in node.look()? {
+            match event {
+                Event::Said(report) => self.on_report(host, report)?,
+                Event::Ended(code) => self.timeline.add(host, Fact::AgentEnded(code)),
+            }
+        }
+        Ok(())
+    }
+
+    fn on_report(&mut self, host: Host, report: Report) -> Result<()> {
+        let fact = match report {
+            Report::Start => Some(Fact::AgentStarted),
+            Report::Term => Some(Fact::Halting),
+            Report::Called(Sequence::Shutdown { .. }, _) => Some(Fact::Called(Verb::Stop)),
+            Report::Called(Sequence::Reboot { .. }, _) => Some(Fact::Called(Verb::Reboot)),
+            _ => None,
+        };
+        let (is_off, is_reboot) = (report == Report::Off, report == Report::Restarts);
+        self.timeline.add(host, Fact::Machined(report));
+        if let Some(fact) = fact {
+            self.timeline.add(host, fact);
+        }
+        if is_off || is_reboot {
+            self.power_off(host)?;
+        }
+        if is_reboot {
             self.press_button(host);
         }
         Ok(())
