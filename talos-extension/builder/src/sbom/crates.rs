@@ -15,7 +15,8 @@ use super::Part;
 type CrateId = (String, String);
 
 /// Returns what of others is linked into the package `curfew` of the workspace at `root`, when it
-/// is built for `target` with its own features: no build scripts, no macros, no tests.
+/// is built for `target` with its own features: no build scripts, no macros, no tests. Of some the
+/// linker keeps nothing; which, nobody says.
 pub fn linked(root: &Path, target: &str) -> Result<Vec<Part>> {
     let ours = ids(root, target)?;
     let lock = fs::read_to_string(root.join("Cargo.lock")).context("read Cargo.lock")?;
