@@ -209,11 +209,9 @@ impl Node {
             let text = fs::read_to_string(&file);
             Ok((place, text.with_context(|| format!("read {}", file.display()))?))
         };
-        let environment =
-            [&format!("CURFEW_HOST={}", self.host), "CURFEW_LOG=debug", "RUST_BACKTRACE=1"];
         Ok(Config {
             files: files.into_iter().map(read).collect::<Result<_>>()?,
-            environment: environment.map(ToString::to_string).into(),
+            environment: vec![format!("CURFEW_HOST={}", self.host), "RUST_BACKTRACE=1".to_owned()],
         })
     }
 }
