@@ -228,12 +228,16 @@ impl Lab {
     }
 
     fn on_report(&mut self, host: Host, report: Report) -> Result<()> {
-        let fact = match report {
-            Report::Start => Some(Fact::AgentStarted),
-            Report::Term => Some(Fact::Halting),
-            Report::Called(Sequence::Shutdown { .. }, _) => Some(Fact::Called(Verb::Stop)),
-            Report::Called(Sequence::Reboot { .. }, _) => Some(Fact::Called(Verb::Reboot)),
-            _ => None,
+        let fact = if report == Report::Start {
+            Some(Fact::AgentStarted)
+        } else if report == Report::Term {
+            Some(Fact::Halting)
+        } else if let Report::Called(Sequence::Shutdown { .. }, _) = report {
+            Some(Fact::Called(Verb::Stop))
+        } else if let Report::Called(Sequence::Reboot { .. }, _) = report {
+            Some(Fact::Called(Verb::Reboot))
+        } else {
+            None
         };
         let (is_off, is_reboot) = (report == Report::Off, report == Report::Restarts);
         self.timeline.add(host, Fact::Machined(report));

@@ -41,8 +41,8 @@ pub fn linked() -> Result<PathBuf> {
 /// features is as good, and what was compiled of older sources is older.
 fn newest(libraries: &Path) -> Result<PathBuf> {
     let is_library = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("libcurfew-") && name.ends_with(".rlib")
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("libcurfew-") && path.extension().is_some_and(|it| it == "rlib")
     };
     let entries = fs::read_dir(libraries).context("list the libraries of this build")?.flatten();
     let paths = entries.map(|entry| entry.path()).filter(is_library);

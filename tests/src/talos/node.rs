@@ -163,11 +163,14 @@ impl Node {
     }
 
     fn follow(&mut self, report: &Report) -> Result<()> {
-        match report {
-            Report::Start => self.start(),
-            Report::Term => self.signal(Signal::SIGTERM),
-            Report::Kill => self.signal(Signal::SIGKILL),
-            _ => Ok(()),
+        if *report == Report::Start {
+            self.start()
+        } else if *report == Report::Term {
+            self.signal(Signal::SIGTERM)
+        } else if *report == Report::Kill {
+            self.signal(Signal::SIGKILL)
+        } else {
+            Ok(())
         }
     }
 

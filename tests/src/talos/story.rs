@@ -14,7 +14,7 @@ use crate::lab::{Lab, Setup};
 use crate::talos::{Container, ability};
 
 /// How long a node may take for what it does; far above what it takes.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Plays a story in a laboratory whose k8s-1 and k8s-2 are Talos nodes, with everything off, and
 /// says how long it took; says instead why it is skipped where no container can be run.
@@ -40,7 +40,7 @@ fn limits() -> Limits {
         time_factor: 1,
         stop_timeout: "10s",
         wake_timeout: "60s",
-        charge_wait: "20s",
+        charge_wait: "5s",
         ..Limits::default()
     }
 }
