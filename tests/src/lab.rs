@@ -77,6 +77,7 @@ pub struct Lab {
     has_mains: bool,
     has_output: bool,
     next_second: Time,
+    pace: Duration,
     calls: File,
     packets: UdpSocket,
     network: Network,
@@ -130,6 +131,7 @@ impl Lab {
             has_mains: true,
             has_output: true,
             next_second: now(),
+            pace: world::MOMENT,
             calls,
             packets,
             network,
@@ -174,7 +176,7 @@ impl Lab {
                 self.has_failed = true;
                 bail!("not within {limit:?}: {what}");
             }
-            pass_a_moment();
+            world::pass(self.pace);
         }
     }
 
@@ -192,7 +194,7 @@ impl Lab {
                 self.has_failed = true;
                 bail!("no longer so within {span:?}: {what}");
             }
-            pass_a_moment();
+            world::pass(self.pace);
         }
         Ok(())
     }
@@ -289,6 +291,11 @@ impl Lab {
         let nut = self.nut().context("only real NUT has an upsd")?;
         nut.upsd().context("no upsd runs")?.signal(signal);
         Ok(())
+    }
+
+    /// Looks more often at what happens, for who measures it.
+    pub const fn look_every(&mut self, pace: Duration) {
+        self.pace = pace;
     }
 
     /// Has the laboratory leave its folder and print its report when it ends.

@@ -290,12 +290,17 @@ pub(super) fn open_packets() -> Result<UdpSocket> {
 }
 
 /// Lets the processes of the laboratory run until the next step.
+pub(crate) fn pass_a_moment() {
+    pass(MOMENT);
+}
+
+/// Lets the processes of the laboratory run for `span`.
 #[expect(
     clippy::disallowed_methods,
     reason = "the pace at which conditions are looked at; nothing relies on its length"
 )]
-pub(crate) fn pass_a_moment() {
-    std::thread::sleep(Duration::from_millis(20));
+pub(super) fn pass(span: Duration) {
+    std::thread::sleep(span);
 }
 
 /// One line of the pipe: host, verb, and for a cut how many seconds it must wait at least.
@@ -324,5 +329,7 @@ const CUT_LINE: &str = "lab-ups: shutdown.return";
 /// Where the hold says how far it is.
 const HOLD_STATE: &str = "/run/curfew-hold/state";
 const WAKE_PORT: u16 = 9;
+/// Short beside what a person notices, long beside what a step takes.
+pub(super) const MOMENT: Duration = Duration::from_millis(20);
 /// A supervisor does not start an agent again that ended with this code.
 const BAD_CONFIGURATION: i32 = 78;

@@ -34,8 +34,8 @@ pub fn play(story: impl FnOnce(&mut Lab) -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-/// The limits of a cluster with real systems in it, where no time runs faster.
-fn limits() -> Limits {
+/// Returns the limits of a cluster with real systems in it, where no time runs faster.
+pub fn limits() -> Limits {
     Limits {
         time_factor: 1,
         stop_timeout: "10s",
@@ -85,6 +85,13 @@ impl Seen {
     pub fn mounts(&self) -> Result<Vec<Mount>> {
         let text = fs::read_to_string(self.folder.join("mountinfo"));
         Ok(mount::parse(&text.context("read the mounts of a container")?))
+    }
+
+    /// Returns a field of its `status` that is a size, in bytes.
+    pub fn size(&self, field: &str) -> Result<u64> {
+        let text = self.status(field)?;
+        let kibibytes = text.strip_suffix("kB").context("no size")?.trim();
+        Ok(kibibytes.parse::<u64>().context("no size")? * 1024)
     }
 
     /// Returns the namespace of this kind that it is in.
