@@ -247,15 +247,6 @@ pub struct Restart {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FileHash([u8; 32]);
 
-/// What a file is read for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Purpose {
-    /// To stop the hosts that it names: all must be of a system that this version can stop.
-    Run,
-    /// To simulate them, whatever they are.
-    Simulate,
-}
-
 /// What came of reading a file.
 #[derive(Debug)]
 pub struct Parsed {
@@ -300,26 +291,13 @@ pub enum ClusterFileError {
 impl ClusterFile {
     /// Parses the text of a file, reporting all mistakes at once.
     pub fn parse(text: &str) -> Parsed {
-        Self::parse_for(Purpose::Run, text)
+        section::parse(text, &|_| true)
     }
 
-    /// Parses the text of a file for a purpose, reporting all mistakes at once.
-    pub fn parse_for(purpose: Purpose, text: &str) -> Parsed {
-        section::parse(text, purpose, &|_| true)
-    }
-
-    /// Reads a file for running; what it returns beside the file are warnings and notes.
+    /// Reads a file; what it returns beside it are warnings and notes.
     pub fn load(path: &Path) -> Result<(Self, Vec<Finding>), ClusterFileError> {
-        Self::load_for(Purpose::Run, path)
-    }
-
-    /// Reads a file for a purpose; what it returns beside the file are warnings and notes.
-    pub fn load_for(
-        purpose: Purpose,
-        path: &Path,
-    ) -> Result<(Self, Vec<Finding>), ClusterFileError> {
         let text = read(path)?;
-        let Parsed { findings, file } = Self::parse_for(purpose, &text);
+        let Parsed { findings, file } = Self::parse(&text);
         match file.filter(|_| !has_errors(&findings)) {
             Some(file) => Ok((file, findings)),
             None => Err(ClusterFileError::Refuse { path: path.to_owned(), findings }),
@@ -356,14 +334,6 @@ impl System {
             Self::Talos(_) => "talos",
             Self::Command(_) => "command",
             Self::DryRun => "dry-run",
-        }
-    }
-
-    /// Returns whether this version can stop such a machine; a file with another is refused.
-    pub fn is_supported(&self) -> bool {
-        match self {
-            Self::Talos(_) => false,
-            Self::Systemd(_) | Self::Command(_) | Self::DryRun => true,
         }
     }
 

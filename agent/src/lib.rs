@@ -27,6 +27,7 @@ pub mod power;
 pub mod ready;
 pub mod route;
 pub mod snapshot;
+pub mod talos;
 pub mod task;
 pub mod wake;
 pub mod wrap;

@@ -8,12 +8,15 @@
 pub mod command;
 pub mod dry_run;
 pub mod systemd;
+pub mod talos;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use command::CommandPower;
 pub use dry_run::DryRunPower;
 pub use systemd::{SystemdPower, SystemdSettings};
+pub use talos::TalosPower;
 
 /// How the operating system of this host is called.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub enum Power {
     Command(Box<CommandPower>),
     /// By logind, or the hand.
     Systemd(Box<SystemdPower>),
+    /// By machined.
+    Talos(Arc<TalosPower>),
     /// Not at all: it says what it would do.
     DryRun(DryRunPower),
 }
@@ -99,6 +104,7 @@ impl Power {
         match self {
             Self::Command(power) => power.stop(reason).await,
             Self::Systemd(power) => power.stop(reason).await,
+            Self::Talos(power) => power.stop(reason).await,
             Self::DryRun(power) => power.stop(reason),
         }
     }
@@ -109,6 +115,7 @@ impl Power {
         match self {
             Self::Command(power) => power.hold(reason).await,
             Self::Systemd(power) => power.hold(reason, runtime_left).await,
+            Self::Talos(power) => power.hold(),
             Self::DryRun(power) => power.hold(reason),
         }
     }
@@ -118,6 +125,7 @@ impl Power {
         match self {
             Self::Command(power) => power.cut(reason, cut).await,
             Self::Systemd(power) => power.cut(reason, cut).await,
+            Self::Talos(power) => power.cut(),
             Self::DryRun(power) => power.cut(reason, cut),
         }
     }
@@ -126,7 +134,7 @@ impl Power {
     pub fn raise_cut(&self, shutdown: u64, cut: &Cut) {
         match self {
             Self::Systemd(power) => power.raise_cut(shutdown, cut),
-            Self::Command(_) | Self::DryRun(_) => {}
+            Self::Command(_) | Self::Talos(_) | Self::DryRun(_) => {}
         }
     }
 
@@ -134,7 +142,7 @@ impl Power {
     pub fn lower_cut(&self) {
         match self {
             Self::Systemd(power) => power.lower_flag(),
-            Self::Command(_) | Self::DryRun(_) => {}
+            Self::Command(_) | Self::Talos(_) | Self::DryRun(_) => {}
         }
     }
 
@@ -143,15 +151,18 @@ impl Power {
         match self {
             Self::Command(power) => power.reboot(reason).await,
             Self::Systemd(power) => power.reboot(reason).await,
+            Self::Talos(power) => power.reboot().await,
             Self::DryRun(power) => power.reboot(reason),
         }
     }
 
-    /// Asks the operating system whether a stop runs in this boot, or the hold stands.
-    pub async fn is_stopping(&self, goal: Goal) -> Stopping {
+    /// Asks the operating system whether a stop runs in this boot that does for `cause`, or the
+    /// hold stands.
+    pub async fn is_stopping(&self, goal: Goal, cause: Cause) -> Stopping {
         match self {
             Self::Command(power) => power.is_stopping().await,
             Self::Systemd(power) => power.is_stopping(goal).await,
+            Self::Talos(power) => power.is_stopping(goal, cause).await,
             Self::DryRun(power) => power.is_stopping(),
         }
     }
@@ -161,6 +172,7 @@ impl Power {
     pub async fn see_to(&self, reason: &Reason, most: Duration) {
         match self {
             Self::Systemd(power) => power.see_to(reason, most).await,
+            Self::Talos(power) => power.see_to(reason).await,
             Self::Command(_) | Self::DryRun(_) => {}
         }
     }
@@ -169,7 +181,7 @@ impl Power {
     pub async fn warn_terminals(&self, text: String) {
         match self {
             Self::Systemd(power) => power.warn_terminals(text).await,
-            Self::Command(_) | Self::DryRun(_) => {}
+            Self::Command(_) | Self::Talos(_) | Self::DryRun(_) => {}
         }
     }
 
@@ -177,7 +189,7 @@ impl Power {
     /// cut or reboot, as an operating system would.
     pub fn is_dry_run(&self) -> bool {
         match self {
-            Self::Command(_) | Self::Systemd(_) => false,
+            Self::Command(_) | Self::Systemd(_) | Self::Talos(_) => false,
             Self::DryRun(_) => true,
         }
     }

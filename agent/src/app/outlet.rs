@@ -315,7 +315,7 @@ impl Caller {
                 End::Hold => Goal::Held,
                 End::Off | End::Cut => Goal::Off,
             };
-            match self.power.is_stopping(goal).await {
+            match self.power.is_stopping(goal, self.last.cause).await {
                 Stopping::Running => {
                     info!("a stop runs already: it is not called again");
                     let outcome = match call.end {

@@ -1,5 +1,6 @@
 //! From the cluster file's words to the coordinator's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,7 +11,10 @@ use curfew_coordinator::{
 use crate::cluster_file::{self, ClusterFile, CommandSystem, System};
 use crate::power::command::{Argv, ArgvError, Commands};
 use crate::power::systemd::OwnedUps;
-use crate::power::{CommandPower, DryRunPower, Power, SystemdPower, SystemdSettings};
+use crate::power::{
+    CommandPower, DryRunPower, Power, SystemdPower, SystemdSettings, TalosPower,
+};
+use crate::talos::Talos;
 
 /// Returns the cluster as the coordinator knows it. The file has been validated.
 pub(super) fn cluster(file: &ClusterFile) -> anyhow::Result<Cluster> {
@@ -37,8 +41,7 @@ fn can_cut(file: &ClusterFile, owner: &str) -> bool {
     })
 }
 
-/// Returns the way to stop this host in this boot. The file has been validated; a word for a system
-/// that this version cannot stop is refused there, and here, too.
+/// Returns the way to stop this host in this boot. The file has been validated.
 pub(super) fn power(
     file: &ClusterFile,
     me: &cluster_file::Host,
@@ -65,8 +68,9 @@ pub(super) fn power(
             Ok(Power::Command(Box::new(CommandPower::new(commands))))
         }
         System::DryRun => Ok(Power::DryRun(DryRunPower)),
-        System::Talos(_) => {
-            anyhow::bail!("this version cannot stop a host of system {}", me.system.label())
+        System::Talos(system) => {
+            let talos = Talos::new(&system.socket);
+            Ok(Power::Talos(Arc::new(TalosPower::new(talos))))
         }
     }
 }

@@ -16,7 +16,7 @@ use curfew_simulator::{LEAST_WIDTH, Question, Story, StoryFileError, Trouble};
 
 use super::{BAD_CONFIGURATION, complain, in_runtime, report_findings};
 use crate::cluster_file::value::parse_duration;
-use crate::cluster_file::{ClusterFile, ClusterFileError, Purpose};
+use crate::cluster_file::{ClusterFile, ClusterFileError};
 use crate::{app, ask};
 
 mod show;
@@ -249,11 +249,11 @@ fn learn(question: &mut Question, status: &Status) {
 
 fn cluster(args: &SimulateArgs) -> anyhow::Result<Cluster> {
     let file = if args.example {
-        let parsed = ClusterFile::parse_for(Purpose::Simulate, EXAMPLE);
+        let parsed = ClusterFile::parse(EXAMPLE);
         parsed.file().cloned().context("the example has mistakes")?
     } else {
         let path = cluster_path(args, std::env::var_os("CURFEW_CLUSTER"));
-        ClusterFile::load_for(Purpose::Simulate, &path)?.0
+        ClusterFile::load(&path)?.0
     };
     let mut cluster = app::cluster(&file)?;
     // The world of the simulator runs at its own pace, that of a cluster that is no rehearsal.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::effective::Effective;
 use super::finding::{Finding, Severity};
-use super::{ClusterFileError, Parsed, Purpose, has_errors, read, section};
+use super::{ClusterFileError, Parsed, has_errors, read, section};
 
 /// What `curfew check` prints and returns.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,7 +23,7 @@ pub struct CheckOutcome {
 /// It also looks for the files that the cluster file names, on the machine on which it runs.
 pub fn check(path: &Path, json: bool) -> CheckOutcome {
     let parsed = match read(path) {
-        Ok(text) => section::parse(&text, Purpose::Run, &Path::exists),
+        Ok(text) => section::parse(&text, &Path::exists),
         Err(error) => Parsed { findings: vec![unreadable(&error)], file: None },
     };
     let report = if json { to_json(path, &parsed) } else { to_text(path, &parsed) };

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::reader::{Report, Spot, nearest};
 use super::section::Draft;
-use super::{Host, Purpose, Ups};
+use super::{Host, Ups};
 
 mod limit;
 mod network;
@@ -16,17 +16,12 @@ mod system;
 mod ups;
 
 /// Reports every rule that the file breaks.
-pub(super) fn check(
-    draft: &Draft<'_>,
-    report: &Report<'_>,
-    purpose: Purpose,
-    exists: &dyn Fn(&Path) -> bool,
-) {
+pub(super) fn check(draft: &Draft<'_>, report: &Report<'_>, exists: &dyn Fn(&Path) -> bool) {
     check_not_empty(draft, report);
     check_names_differ(draft, report);
     check_references(draft, report);
     network::check(draft, report);
-    system::check(draft, report, purpose);
+    system::check(draft, report);
     ups::check(draft, report, exists);
     order::check(draft, report);
     limit::check(draft, report);

@@ -15,7 +15,7 @@ use super::reader::{Bounded, Report, Section, Spot};
 use super::value::HostPort;
 use super::{
     Argv, ClusterFile, CommandSystem, FileHash, Host, Login, Network, OffProof, Parsed, Paths,
-    Purpose, Restart, Shutdown, System, SystemdSystem, TalosSystem, Ups, Waking, effective, rule,
+    Restart, Shutdown, System, SystemdSystem, TalosSystem, Ups, Waking, effective, rule,
 };
 
 /// A file while its rules are checked, with the place of each table.
@@ -32,7 +32,7 @@ pub(super) struct Draft<'a> {
 }
 
 /// Parses a file; `exists` tells whether a file that it names is on this machine.
-pub(super) fn parse(text: &str, purpose: Purpose, exists: &dyn Fn(&Path) -> bool) -> Parsed {
+pub(super) fn parse(text: &str, exists: &dyn Fn(&Path) -> bool) -> Parsed {
     let (table, errors) = DeTable::parse_recoverable(text);
     let report = Report::new(text, errors.is_empty());
     for error in &errors {
@@ -43,7 +43,7 @@ pub(super) fn parse(text: &str, purpose: Purpose, exists: &dyn Fn(&Path) -> bool
     let mut draft = read(table.get_ref(), &report);
     let is_readable = !report.has_errors();
     if errors.is_empty() {
-        rule::check(&draft, &report, purpose, exists);
+        rule::check(&draft, &report, exists);
     }
     draft.file.hash = effective::hash(&draft.file);
     let file = is_readable.then_some(draft.file);

@@ -2,29 +2,13 @@
 
 use super::super::reader::{Report, Spot};
 use super::super::section::Draft;
-use super::super::{Host, OffProof, Purpose, System};
+use super::super::{Host, OffProof, System};
 
 /// Reports every such rule that the file breaks.
-pub(super) fn check(draft: &Draft<'_>, report: &Report<'_>, purpose: Purpose) {
-    match purpose {
-        Purpose::Run => check_supported(draft, report),
-        Purpose::Simulate => {}
-    }
+pub(super) fn check(draft: &Draft<'_>, report: &Report<'_>) {
     check_tables_match(draft, report);
     check_owner(draft, report);
     check_rehearsal(draft, report);
-}
-
-fn check_supported(draft: &Draft<'_>, report: &Report<'_>) {
-    for (host, spot) in draft.hosts().filter(|(host, _)| !host.system.is_supported()) {
-        let system = host.system.label();
-        let message = format!(
-            "host `{}` has system = \"{system}\", which this version cannot stop yet",
-            host.name
-        );
-        let remedy = "write system = \"command\" with programs of your own, or \"dry-run\"";
-        report.error(spot.at_key("system"), message, remedy.to_owned());
-    }
 }
 
 fn check_tables_match(draft: &Draft<'_>, report: &Report<'_>) {

@@ -175,7 +175,7 @@ async fn only_a_clear_answer_says_whether_a_stop_runs() {
         let mut commands = commands("exit 0");
         commands.stopping = script.map(shell);
         commands.limit = Duration::from_millis(500);
-        async move { power(commands).is_stopping(Goal::Off).await }
+        async move { power(commands).is_stopping(Goal::Off, Cause::Battery).await }
     };
     assert_eq!(asked(Some("[ \"$CURFEW_ACTION\" = stopping ]")).await, Stopping::Running);
     assert_eq!(asked(Some("exit 1")).await, Stopping::Idle);
@@ -199,6 +199,6 @@ async fn a_dry_run_accepts_everything_and_never_stops() {
     assert_eq!(power.hold(&REASON, None).await, Outcome::Accepted);
     assert_eq!(power.cut(&REASON, &cut).await, Outcome::Accepted);
     assert_eq!(power.reboot(&REASON).await, Outcome::Accepted);
-    assert_eq!(power.is_stopping(Goal::Off).await, Stopping::Idle);
+    assert_eq!(power.is_stopping(Goal::Off, Cause::Battery).await, Stopping::Idle);
     assert!(power.is_dry_run());
 }
