@@ -165,7 +165,7 @@ impl Built {
             holding: eye.latest(),
         };
         let (calling, called) = watch::channel(Calling::Not);
-        let os = os::spawn(&agent, &mut supervisor, &inputs, called);
+        let os = os::spawn(&agent, &mut supervisor, &inputs, called, &power);
         let outlets = agent.spawn_drivers(&mut supervisor, &inputs, showing, (power, calling));
         let vitals = Vitals::new(&notify::Environment::read());
         let keeper = Keeper::new(coordinator, journal, queue, outlets, vitals);
@@ -215,6 +215,10 @@ impl Agent {
         let gaze = eyes::spawn(self, supervisor, inputs);
         let (hurry, hurried) = watch::channel(false);
         let tier = foreign::Tier::new(self, latest.clone(), hurried);
+        let talos = power.as_talos().cloned();
+        if let Some(power) = &talos {
+            os::spawn_hurry(self, supervisor, power, &shown);
+        }
         let power = (power, tier);
         let calls = outlet::spawn_power(self, supervisor, inputs, latest.clone(), power, calling);
         let nfs_server = nfs_server::spawn(self, supervisor, inputs, &shown);
@@ -233,6 +237,7 @@ impl Agent {
             verdict: show::Verdict::default(),
             login: login::spawn(self, supervisor),
             hand: hand::spawn(self, supervisor),
+            talos: talos.map(|power| power.talos().subscribe()),
             nfs_server,
             holding,
             filesystems: filesystems::spawn(self, supervisor),

@@ -14,6 +14,8 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::talos::Shown;
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -78,6 +80,9 @@ pub struct Answer {
     pub age_seconds: f64,
     /// What the coordinator says.
     pub status: Status,
+    /// What it says of Talos; none on a host without it.
+    #[serde(default)]
+    pub talos: Option<Shown>,
     /// What the checks say.
     pub health: HealthAnswer,
 }

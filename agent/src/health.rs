@@ -8,6 +8,7 @@ mod cluster;
 mod ending;
 pub(crate) mod holding;
 pub(crate) mod nfs_server;
+pub(crate) mod talos;
 #[cfg(test)]
 pub(crate) mod tests;
 mod ups;
@@ -127,6 +128,7 @@ impl Health {
         checks.extend(cluster::peers(snapshot));
         checks.extend(nfs_server::checks(snapshot));
         checks.extend(holding::checks(snapshot));
+        checks.extend(talos::check(snapshot));
         checks.push(agent::journal(snapshot));
         checks.push(agent::warnings(&snapshot.status));
         for check in &snapshot.extra {
@@ -179,12 +181,13 @@ fn seconds(span: Duration) -> String {
 }
 
 /// Checks whose failure is an obstacle to the plan, with those of the peers.
-const OBSTACLES: [&str; 7] = [
+const OBSTACLES: [&str; 8] = [
     agent::AGENT,
     agent::JOURNAL,
     cluster::FILE,
     HAND,
     nfs_server::EYES,
+    talos::TALOS,
     ups::CONTACT,
     ups::PLAN_MARGIN,
 ];

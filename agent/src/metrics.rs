@@ -51,7 +51,7 @@ impl Kind {
 
 /// All metrics of our own but those of the host and of its NFS server, and the two of the UPS that
 /// have a form of their own.
-const OWN: [&Family; 24] = [
+const OWN: [&Family; 27] = [
     &BUILD_INFO,
     &PHASE,
     &HOST_PRESENCE,
@@ -74,6 +74,9 @@ const OWN: [&Family; 24] = [
     &JOURNAL_DURABLE,
     &JOURNAL_WRITE_FAILURES,
     &HISTORY_EVENTS_LOST,
+    &TALOS_INFO,
+    &TALOS_STAGE,
+    &TALOS_CONTACT,
     &NUT_STATUS,
     &NUT_DEVICE_INFO,
 ];
@@ -222,6 +225,25 @@ pub(crate) const HISTORY_EVENTS_LOST: Family = Family {
     kind: Kind::Counter,
     labels: &[],
     help: "Events that are missing in the history because the disk was too slow.",
+};
+pub(crate) const TALOS_INFO: Family = Family {
+    name: "curfew_talos_info",
+    kind: Kind::Gauge,
+    labels: &["version"],
+    help: "Always 1 on a Talos host; the version of Talos is a label; absent until it is known.",
+};
+pub(crate) const TALOS_STAGE: Family = Family {
+    name: "curfew_talos_stage",
+    kind: Kind::Gauge,
+    labels: &["stage"],
+    help: "1 for the stage in which Talos says this node is, 0 for the others; absent until it is \
+           known.",
+};
+pub(crate) const TALOS_CONTACT: Family = Family {
+    name: "curfew_talos_contact",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "1 while machined tells this agent its events, else 0; absent on other hosts.",
 };
 pub(crate) const NUT_STATUS: Family = Family {
     name: "network_ups_tools_ups_status",

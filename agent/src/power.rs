@@ -185,6 +185,14 @@ impl Power {
         }
     }
 
+    /// Returns machined, on a host that has it.
+    pub fn as_talos(&self) -> Option<&Arc<TalosPower>> {
+        match self {
+            Self::Talos(power) => Some(power),
+            Self::Command(_) | Self::Systemd(_) | Self::DryRun(_) => None,
+        }
+    }
+
     /// Whether nothing really happens, so that the app must end the agent after an accepted stop,
     /// cut or reboot, as an operating system would.
     pub fn is_dry_run(&self) -> bool {

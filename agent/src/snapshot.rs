@@ -16,6 +16,7 @@ use crate::health::Check;
 use crate::journal;
 use crate::mounts::NfsMount;
 use crate::nfsd;
+use crate::talos;
 
 /// This host as it was at one moment.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Snapshot {
     pub holding: Option<Arc<Holding>>,
     /// How full its file systems are; none before the first look.
     pub filesystems: Option<Arc<filesystem::Report>>,
+    /// What is known of Talos; none on a host without it.
+    pub talos: Option<Arc<talos::View>>,
     /// Checks that the agent makes itself, such as those of certificates.
     pub extra: Vec<Check>,
 }

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod node;
+mod shown;
 #[cfg(test)]
 pub(crate) mod stand_in;
 pub mod watch;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 pub use self::client::{CallError, Machined};
 pub use self::node::{Node, Stage};
+pub use self::shown::{Shown, ShownProblem, ShownSequence};
 pub use self::watch::Watch;
 
 /// What is known of Talos on this node.

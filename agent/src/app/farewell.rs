@@ -25,11 +25,11 @@ pub(super) async fn say(inputs: &mpsc::Sender<Input>, os: &Os, eye: &Eye, mut en
     let told_at = Instant::now();
     info!(signal, "told to end");
     let farewell = async {
-        let goes_down = os.goes_down(inputs).await;
+        let farewell = os.farewell(inputs).await;
         // What this host holds at the very end is what its servers go by.
         eye.look_again(inputs).await;
         let (told, heard) = oneshot::channel();
-        if inputs.send(Input::Ending { goes_down, told }).await.is_ok() {
+        if inputs.send(Input::Ending { farewell, told }).await.is_ok() {
             heard.await.unwrap_or_default();
         }
     };

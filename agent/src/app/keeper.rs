@@ -30,11 +30,22 @@ pub(super) enum Input {
     Barrier(oneshot::Sender<()>),
     /// The agent is told to end.
     Ending {
-        /// Because the machine goes down, or will.
-        goes_down: bool,
+        /// What it says before.
+        farewell: Farewell,
         /// Answered when the last state was told.
         told: oneshot::Sender<()>,
     },
+}
+
+/// What an agent says that is told to end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Farewell {
+    /// Nothing: the machine stays up.
+    Silent,
+    /// How it stands: the machine goes down, and something may still run that others could hurt.
+    Last,
+    /// That the machine goes down, or will.
+    Halting,
 }
 
 /// How often the wall clock is read for the record.
@@ -88,12 +99,9 @@ impl Keeper {
                 Some(Input::Fact(event)) => self.take(event).await,
                 Some(Input::Command(command, reply)) => self.obey(command, reply).await,
                 Some(Input::Barrier(done)) => answer(done),
-                Some(Input::Ending { goes_down, told }) => {
+                Some(Input::Ending { farewell, told }) => {
                     self.vitals.ending();
-                    if goes_down {
-                        self.take(Event::HaltSeen).await;
-                        self.outlets.say_farewell().await;
-                    }
+                    self.say_farewell(farewell).await;
                     answer(told);
                 }
                 None => break,
@@ -116,6 +124,15 @@ impl Keeper {
     async fn take(&mut self, event: Event) {
         let step = self.coordinator.handle(super::boot_time(), event);
         self.carry_out(step).await;
+    }
+
+    async fn say_farewell(&mut self, farewell: Farewell) {
+        match farewell {
+            Farewell::Silent => return,
+            Farewell::Last => self.outlets.publish(&mut self.coordinator, true),
+            Farewell::Halting => self.take(Event::HaltSeen).await,
+        }
+        self.outlets.say_farewell().await;
     }
 
     async fn obey(&mut self, command: Command, reply: oneshot::Sender<Result<String, String>>) {

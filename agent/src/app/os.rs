@@ -1,5 +1,7 @@
 //! The way from the operating system to the coordinator: that somebody takes the machine down.
 
+mod talos;
+
 use std::time::Duration;
 
 use curfew_coordinator::{Event, OsStop};
@@ -8,35 +10,43 @@ use tokio::time::{sleep, timeout};
 use tracing::info;
 
 use super::Agent;
-use super::keeper::Input;
+use super::keeper::{Farewell, Input};
 use super::outlet::{Calling, FAREWELL};
-use crate::cluster_file::System;
 use crate::os::{Level, News, OsWatch};
+use crate::power::Power;
 use crate::power::systemd::logind::{Logind, Way};
 use crate::task::Supervisor;
 
+pub(super) use self::talos::spawn_hurry;
+
 /// What is known of the machine going down when the agent is told to end.
-pub(super) struct Os {
-    /// None on a host whose operating system says nothing of itself.
-    seen: Option<Seen>,
+pub(super) enum Os {
+    /// The operating system says nothing of itself.
+    Mute,
+    /// logind says it.
+    Logind(Seen),
+    /// machined says it.
+    Talos(talos::Node),
 }
 
-struct Seen {
+pub(super) struct Seen {
     logind: Logind,
     level: watch::Receiver<Level>,
     calling: watch::Receiver<Calling>,
 }
 
-/// Spawns the task that listens to logind, on a host that has one.
+/// Spawns the task that listens to the operating system, where it says something.
 pub(super) fn spawn(
     agent: &Agent,
     supervisor: &mut Supervisor,
     inputs: &mpsc::Sender<Input>,
     calling: watch::Receiver<Calling>,
+    power: &Power,
 ) -> Os {
-    match agent.me.system {
-        System::Systemd(_) => {}
-        System::Talos(_) | System::Command(_) | System::DryRun => return Os { seen: None },
+    match power {
+        Power::Systemd(_) => {}
+        Power::Talos(power) => return Os::Talos(talos::spawn(agent, supervisor, inputs, power)),
+        Power::Command(_) | Power::DryRun(_) => return Os::Mute,
     }
     let logind = Logind::default();
     let (shown, level) = watch::channel(Level::Unknown);
@@ -55,7 +65,7 @@ pub(super) fn spawn(
             }
         }
     });
-    Os { seen: Some(seen) }
+    Os::Logind(seen)
 }
 
 /// Has the keeper take each change, and answers when the peers have been told.
@@ -88,10 +98,21 @@ async fn follow(mut calling: watch::Receiver<Calling>, ours: watch::Sender<bool>
 }
 
 impl Os {
-    /// Returns whether the agent is told to end because the machine goes down, or soon will. Has
-    /// the keeper know what was not known before.
-    pub(super) async fn goes_down(&self, inputs: &mpsc::Sender<Input>) -> bool {
-        let Some(Seen { logind, level, calling }) = &self.seen else { return true };
+    /// Returns what there is to say when the agent is told to end: that the machine goes down, or
+    /// soon will, if it does. Has the keeper know what was not known before.
+    pub(super) async fn farewell(&self, inputs: &mpsc::Sender<Input>) -> Farewell {
+        let goes_down = match self {
+            Self::Mute => true,
+            Self::Logind(seen) => seen.goes_down(inputs).await,
+            Self::Talos(node) => return node.farewell(inputs).await,
+        };
+        if goes_down { Farewell::Halting } else { Farewell::Silent }
+    }
+}
+
+impl Seen {
+    async fn goes_down(&self, inputs: &mpsc::Sender<Input>) -> bool {
+        let Self { logind, level, calling } = self;
         if matches!(*level.borrow(), Level::Down(_)) || *calling.borrow() == Calling::Taken {
             return true;
         }

@@ -29,6 +29,7 @@ use crate::nfsd;
 use crate::peer::{Outgoing, PeersStatus};
 use crate::power::{self, Cut, Goal, Outcome, Power, Stopping};
 use crate::snapshot::{Holding, Snapshot};
+use crate::talos;
 use crate::task::{Restarts, Supervisor};
 use crate::wake::{Target, Waker};
 
@@ -59,6 +60,8 @@ pub(super) struct Outlets {
     pub(super) login: watch::Receiver<Check>,
     /// None on a host without one.
     pub(super) hand: Option<watch::Receiver<Check>>,
+    /// None on a host without Talos.
+    pub(super) talos: Option<watch::Receiver<Arc<talos::View>>>,
     pub(super) nfs_server: watch::Receiver<Option<Arc<nfsd::Report>>>,
     pub(super) holding: watch::Receiver<Option<Arc<Holding>>>,
     pub(super) filesystems: watch::Receiver<Option<Arc<filesystem::Report>>>,

@@ -2,6 +2,7 @@
 //! make.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{Coordinator, Time};
@@ -35,6 +36,7 @@ pub(super) fn first(coordinator: &Coordinator, at: Time, fresh: Duration) -> Sna
         nfs_server: None,
         holding: None,
         filesystems: None,
+        talos: None,
         extra: Vec::new(),
     }
 }
@@ -57,6 +59,7 @@ pub(super) fn snapshot(outlets: &Outlets, coordinator: &Coordinator, at: Time) -
         nfs_server: outlets.nfs_server.borrow().clone(),
         holding: outlets.holding.borrow().clone(),
         filesystems: outlets.filesystems.borrow().clone(),
+        talos: outlets.talos.as_ref().map(|talos| Arc::clone(&talos.borrow())),
         extra: extra(outlets),
     }
 }

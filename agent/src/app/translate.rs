@@ -11,9 +11,7 @@ use curfew_coordinator::{
 use crate::cluster_file::{self, ClusterFile, CommandSystem, System};
 use crate::power::command::{Argv, ArgvError, Commands};
 use crate::power::systemd::OwnedUps;
-use crate::power::{
-    CommandPower, DryRunPower, Power, SystemdPower, SystemdSettings, TalosPower,
-};
+use crate::power::{CommandPower, DryRunPower, Power, SystemdPower, SystemdSettings, TalosPower};
 use crate::talos::Talos;
 
 /// Returns the cluster as the coordinator knows it. The file has been validated.

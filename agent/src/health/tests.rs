@@ -83,6 +83,7 @@ pub(crate) fn snapshot() -> Snapshot {
         nfs_server: None,
         holding: None,
         filesystems: None,
+        talos: None,
         extra: Vec::new(),
     }
 }

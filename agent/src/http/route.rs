@@ -18,6 +18,7 @@ use super::health::{Document, page};
 use crate::health::{Health, State};
 use crate::metrics;
 use crate::snapshot::Snapshot;
+use crate::talos::Shown;
 
 /// Returns the routes; what is not here is a 404 that names them.
 pub(super) fn router(site: Site) -> Router {
@@ -95,6 +96,7 @@ async fn status(Shared(site): Shared<Site>) -> Response<Body> {
         at_ms: snapshot.at.as_millis(),
         age_seconds: to_the_millisecond(snapshot.age()).as_secs_f64(),
         status: &snapshot.status,
+        talos: snapshot.talos.as_deref().map(Shown::of),
         health: &Health::of(&snapshot),
     };
     json(StatusCode::OK, "application/json", &document)
@@ -120,6 +122,9 @@ struct StatusDocument<'a> {
     /// How long ago that was.
     age_seconds: f64,
     status: &'a Status,
+    /// Absent on a host without Talos.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    talos: Option<Shown>,
     health: &'a Health,
 }
 

@@ -9,12 +9,14 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::{
     BUILD_INFO, CERTIFICATE_EXPIRY, Counters, Family, HEALTH_STATUS, HISTORY_EVENTS_LOST,
     HOST_PRESENCE, JOURNAL_DURABLE, JOURNAL_WRITE_FAILURES, Kind, PEER_UP, PHASE, PLAN_MARGIN,
-    PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, PLANNED_STOP, SHUTDOWN, STOP_TIME, TRIGGER,
-    UPS_CUT_METHOD, UPS_FOREIGN_CLIENTS, UPS_READING_AGE, UPS_RETURN_PROMISED, filesystem, holding,
-    nfs_server, nut,
+    PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, PLANNED_STOP, SHUTDOWN, STOP_TIME, TALOS_CONTACT,
+    TALOS_INFO, TALOS_STAGE, TRIGGER, UPS_CUT_METHOD, UPS_FOREIGN_CLIENTS, UPS_READING_AGE,
+    UPS_RETURN_PROMISED, filesystem, holding, nfs_server, nut,
 };
 use crate::health::{Health, State};
 use crate::snapshot::Snapshot;
+use crate::talos::View;
+use crate::talos::node::{STAGES, stage_word};
 
 /// The media type of the page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -50,6 +52,9 @@ pub fn render(snapshot: &Snapshot, counters: &Counters) -> String {
     }
     if let Some(report) = &snapshot.filesystems {
         filesystem::record(page, report);
+    }
+    if let Some(view) = &snapshot.talos {
+        talos(page, view);
     }
     sorted(&(recorder.handle().render() + &counters.render()))
 }
@@ -89,6 +94,17 @@ fn watched(page: Recording<'_>, snapshot: &Snapshot) {
         if age < snapshot.fresh {
             nut::record(page, &ups.name, &ups.variables);
         }
+    }
+}
+
+fn talos(page: Recording<'_>, view: &View) {
+    page.set(&TALOS_CONTACT, [], one_if(view.contact.is_kept));
+    if let Some(version) = &view.version {
+        page.set(&TALOS_INFO, [version.as_str()], 1.0);
+    }
+    let Some(current) = view.node.stage else { return };
+    for stage in STAGES {
+        page.set(&TALOS_STAGE, [stage_word(stage)], one_if(stage == current));
     }
 }
 

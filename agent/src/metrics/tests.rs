@@ -31,6 +31,7 @@ pub(crate) fn busy() -> (Snapshot, Counters) {
         ..stuck[0].clone()
     });
     snapshot.filesystems = Some(Arc::new(disks));
+    snapshot.talos = Some(Arc::new(crate::health::talos::tests::view()));
     let counters = Counters::new();
     counters.peer_refused("revoked");
     counters.wake_packet("k8s-1");
@@ -75,6 +76,10 @@ fn the_page_says_what_scripts_rely_on() {
         ("curfew_peer_refused_total{reason=\"revoked\"}", 1.0),
         ("curfew_wake_packets_total{host=\"k8s-1\"}", 2.0),
         ("curfew_journal_durable", 1.0),
+        ("curfew_talos_info{version=\"v1.11.6\"}", 1.0),
+        ("curfew_talos_stage{stage=\"running\"}", 1.0),
+        ("curfew_talos_stage{stage=\"shutting-down\"}", 0.0),
+        ("curfew_talos_contact", 1.0),
         ("network_ups_tools_battery_charge{ups=\"eaton\"}", 100.0),
         ("network_ups_tools_battery_voltage{ups=\"eaton\"}", 27.3),
         ("network_ups_tools_ups_beeper_status{ups=\"eaton\"}", 1.0),

@@ -128,7 +128,7 @@ impl TalosPower {
     }
 
     /// Looks after a stop that was taken, or that runs: that it starts, and is not canceled.
-    pub(super) async fn see_to(&self, reason: &Reason) {
+    pub(crate) async fn see_to(&self, reason: &Reason) {
         let shutdown = reason.shutdown;
         let mut views = self.talos.subscribe();
         let mut may_repeat = true;
@@ -164,9 +164,8 @@ impl TalosPower {
     /// Says what came of it where nothing did.
     async fn wait_for_start(&self, awaited: &Awaited, views: &mut Receiver<Arc<View>>) {
         let Awaited { actor, until, patience, .. } = awaited;
-        let has_started = |view: &Arc<View>| {
-            view.node.run.as_ref().is_some_and(|run| run.actor == *actor)
-        };
+        let has_started =
+            |view: &Arc<View>| view.node.run.as_ref().is_some_and(|run| run.actor == *actor);
         match timeout_at(*until, views.wait_for(has_started)).await {
             Ok(Ok(_started)) => info!(actor, "the node shuts down"),
             Ok(Err(_ended)) => {}
@@ -188,7 +187,7 @@ impl TalosPower {
         let draining = view.node.draining().map(|run| run.actor.clone());
         if draining.is_some() && draining == called.passed_over {
             info!("the drain has been taken over already");
-            return Outcome::Accepted;
+            return Outcome::GoesDown;
         }
         let is_free = view.contact.is_kept && !view.node.is_busy();
         let patience = if is_free { START_LIMIT } else { TAKEOVER_LIMIT };

@@ -135,10 +135,11 @@ impl CallError {
 
     fn of(call: &'static str, status: &Status) -> Self {
         let said = status.message().to_owned();
-        match status.code() {
-            Code::PermissionDenied | Code::Unauthenticated => Self::Refuse { call, said },
-            code => Self::Answer { call, code, said },
+        let code = status.code();
+        if matches!(code, Code::PermissionDenied | Code::Unauthenticated) {
+            return Self::Refuse { call, said };
         }
+        Self::Answer { call, code, said }
     }
 }
 
@@ -205,9 +206,7 @@ impl Machined {
         const CALL: &str = "Events";
         let asked = match tail {
             Tail::All => EventsRequest { tail_events: -1, ..EventsRequest::default() },
-            Tail::After(id) => {
-                EventsRequest { tail_id: id.clone(), ..EventsRequest::default() }
-            }
+            Tail::After(id) => EventsRequest { tail_id: id.clone(), ..EventsRequest::default() },
         };
         let opening = async {
             let link = Link::open(&self.socket).await?;
@@ -269,8 +268,8 @@ struct Link {
 impl Link {
     async fn open(socket: &Path) -> Result<Self, CallError> {
         let stream = UnixStream::connect(socket).await;
-        let stream = stream
-            .map_err(|source| CallError::Connect { socket: socket.to_owned(), source })?;
+        let stream =
+            stream.map_err(|source| CallError::Connect { socket: socket.to_owned(), source })?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .handshake(TokioIo::new(stream))

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use curfew_proto::talos::common;
 use curfew_proto::talos::machine::machine_service_server::{MachineService, MachineServiceServer};
 use curfew_proto::talos::machine::{
     self, EventsRequest, MachineStatusEvent, PhaseEvent, RebootRequest, RebootResponse,
@@ -13,7 +14,6 @@ use curfew_proto::talos::machine::{
 };
 use curfew_proto::talos::resource::state_server::{State, StateServer};
 use curfew_proto::talos::resource::{GetRequest, GetResponse, Resource, Spec};
-use curfew_proto::talos::common;
 use futures_core::Stream;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;

@@ -24,6 +24,9 @@ pub(super) fn page(answer: &Answer) -> String {
     if let Some(end) = answer.health.checks.iter().find(|check| check.name == "ups-end") {
         row(&mut page, "the end", &end.reason);
     }
+    if let Some(talos) = &answer.talos {
+        row(&mut page, "Talos", &talos.sentence());
+    }
     row(&mut page, "plan", &plan(status));
     row(&mut page, "shutdown", &shutdown(status));
     let of = |name: &str| answer.health.checks.iter().find(|check| check.name == name);
@@ -202,6 +205,7 @@ mod tests {
     use super::*;
     use crate::ask::{CheckAnswer, HealthAnswer};
     use crate::health::tests::snapshot;
+    use crate::talos::{Shown, ShownSequence};
 
     fn answer(change: impl FnOnce(&mut Status)) -> Answer {
         let mut status = snapshot().status;
@@ -215,7 +219,30 @@ mod tests {
                 remedy: Some("issue it anew".to_owned()),
             }],
         };
-        Answer { version: "0.1.0".to_owned(), age_seconds: 0.25, status, health }
+        Answer { version: "0.1.0".to_owned(), age_seconds: 0.25, status, talos: None, health }
+    }
+
+    #[test]
+    fn a_talos_host_shows_where_it_is_and_what_runs() {
+        let mut answer = answer(|_| {});
+        assert!(!page(&answer).contains("Talos"));
+        answer.talos = Some(Shown {
+            version: Some("v1.11.6".to_owned()),
+            stage: Some("shutting-down".to_owned()),
+            sequence: Some(ShownSequence {
+                name: "shutdown".to_owned(),
+                phase: Some("cleanup".to_owned()),
+                is_ours: true,
+            }),
+            has_contact: true,
+            ..Shown::default()
+        });
+        let text = page(&answer).split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = "Talos v1.11.6, stage shutting-down, sequence shutdown in phase cleanup, \
+                    called by this agent";
+        assert!(text.contains(line), "{text}");
+        answer.talos = Some(Shown::default());
+        assert!(page(&answer).contains("NO CONTACT with machined"));
     }
 
     #[test]

@@ -438,9 +438,11 @@ fn every_system_can_be_stopped() {
 ups = [\"eaton\"]
 needs";
     for system in ["talos", "systemd"] {
-        let word = format!("system = \"{system}\"
+        let word = format!(
+            "system = \"{system}\"
 ups = [\"eaton\"]
-needs");
+needs"
+        );
         let found = ClusterFile::parse(&changed(from, &word)).findings;
         assert!(found.iter().all(|finding| finding.severity != Severity::Error), "{found:#?}");
     }

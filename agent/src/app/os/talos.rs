@@ -1,0 +1,225 @@
+//! The way from machined to the coordinator: that this node is taken down, by whomever.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use curfew_coordinator::{Cause, Standing, Status};
+use curfew_nut::error::Chain;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Input, pump};
+use crate::app::Agent;
+use crate::app::keeper::Farewell;
+use crate::os::{Level, News};
+use crate::pods;
+use crate::power::systemd::logind;
+use crate::power::{self, TalosPower};
+use crate::snapshot::Snapshot;
+use crate::talos::node::Way;
+use crate::talos::{Talos, View, Watch};
+use crate::task::Supervisor;
+
+/// What is known of the node when the agent is told to end.
+pub(in crate::app) struct Node {
+    talos: Talos,
+    sys: PathBuf,
+}
+
+/// Spawns the tasks that listen to machined.
+pub(super) fn spawn(
+    agent: &Agent,
+    supervisor: &mut Supervisor,
+    inputs: &mpsc::Sender<Input>,
+    power: &TalosPower,
+) -> Node {
+    let talos = power.talos().clone();
+    let followed = talos.clone();
+    supervisor.driver("talos", move |cancel| Watch::new(followed.clone()).run(cancel));
+    let (views, inputs) = (talos.subscribe(), inputs.clone());
+    supervisor.driver("os", move |cancel| {
+        let (news, heard) = mpsc::channel(super::NEWS_QUEUE_LEN);
+        let (views, inputs) = (views.clone(), inputs.clone());
+        async move {
+            tokio::select! {
+                () = cancel.cancelled() => Ok::<_, Infallible>(()),
+                () = feed(views, news) => Ok(()),
+                () = pump(heard, inputs) => Ok(()),
+            }
+        }
+    });
+    Node { talos, sys: agent.me.paths.sys.clone() }
+}
+
+/// Spawns the task that takes over a drain of somebody else's, where the battery has no time for
+/// it.
+pub(in crate::app) fn spawn_hurry(
+    agent: &Agent,
+    supervisor: &mut Supervisor,
+    power: &Arc<TalosPower>,
+    shown: &watch::Receiver<Arc<Snapshot>>,
+) {
+    let me = agent.me.name.clone();
+    let (power, shown) = (Arc::clone(power), shown.clone());
+    supervisor.driver("talos-drain", move |cancel| {
+        hurry(me.clone(), Arc::clone(&power), shown.clone(), cancel)
+    });
+}
+
+async fn hurry(
+    me: String,
+    power: Arc<TalosPower>,
+    mut shown: watch::Receiver<Arc<Snapshot>>,
+    cancel: CancellationToken,
+) -> Result<(), Infallible> {
+    let mut views = power.talos().subscribe();
+    loop {
+        let number = shown.borrow_and_update().status.on_battery(&me);
+        let is_draining = views.borrow_and_update().node.draining().is_some();
+        if let Some(shutdown) = number.filter(|_| is_draining) {
+            let reason = power::Reason { shutdown, cause: power::Cause::Battery, attempt: 1 };
+            if power.force_drain().await {
+                let seen = power.see_to(&reason);
+                cancel.run_until_cancelled(seen).await;
+            }
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            Ok(()) = shown.changed() => {}
+            Ok(()) = views.changed() => {}
+            else => return Ok(()),
+        }
+    }
+}
+
+/// Whether the battery sets this host a time.
+trait OnBattery {
+    /// Returns the number of the shutdown by which `host` must be down before the battery is empty.
+    fn on_battery(&self, host: &str) -> Option<u64>;
+}
+
+impl OnBattery for Status {
+    fn on_battery(&self, host: &str) -> Option<u64> {
+        let open = self.shutdown.as_ref()?;
+        let is_part = open.participants.iter().any(|name| name.as_str() == host);
+        let counts = open.standing == Standing::Declared
+            && open.reasons.iter().any(|reason| reason.cause == Cause::Battery);
+        (is_part && counts).then_some(open.number)
+    }
+}
+
+/// Tells each change of what machined's events mean for this host.
+async fn feed(mut views: watch::Receiver<Arc<View>>, news: mpsc::Sender<News>) {
+    let mut last = Level::Unknown;
+    loop {
+        let level = level_of(&views.borrow_and_update(), last);
+        if level != last {
+            if let Level::Down(way) = level {
+                info!(?way, "somebody takes the node down");
+            } else if matches!(last, Level::Down(_)) {
+                info!("the node is not taken down any more");
+            }
+            last = level;
+            let (told, heard) = oneshot::channel();
+            if news.send(News { level, told }).await.is_err() {
+                return;
+            }
+            // Nothing waits for it: machined goes on in any case.
+            heard.await.unwrap_or_default();
+        }
+        if views.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// On the way down the socket goes as everything does, and what was known stays true; before that
+/// nothing is known without it.
+fn level_of(view: &View, last: Level) -> Level {
+    match view.node.way() {
+        _ if !view.contact.was_kept => Level::Unknown,
+        Some(way) => Level::Down(os_way(way)),
+        None if view.contact.is_kept => Level::Up,
+        None => match last {
+            Level::Up | Level::Unknown => Level::Unknown,
+            Level::Down(_) => last,
+        },
+    }
+}
+
+fn os_way(way: Way) -> Option<logind::Way> {
+    match way {
+        Way::Off => Some(logind::Way::Off),
+        Way::Reboot => Some(logind::Way::Reboot),
+        Way::Unknown => None,
+    }
+}
+
+impl Node {
+    /// Returns what there is to say on SIGTERM. It comes with a change of the configuration, too,
+    /// and on the way down it may come while pods still run.
+    pub(super) async fn farewell(&self, inputs: &mpsc::Sender<Input>) -> Farewell {
+        let view = self.talos.view();
+        if view.node.way().is_none() && !self.goes_down_unseen(&view, inputs).await {
+            info!("the agent is ended and the node stays up: nothing is told");
+            return Farewell::Silent;
+        }
+        let end = Instant::now() + PODS_LIMIT;
+        let mut looks = interval(LOOK_EVERY);
+        while Instant::now() < end {
+            looks.tick().await;
+            if self.has_stopped_pods() {
+                return Farewell::Halting;
+            }
+        }
+        warn!("pods still run: this host is not said to be halting");
+        Farewell::Last
+    }
+
+    /// Where the stream has broken off and nobody could tell.
+    async fn goes_down_unseen(&self, view: &View, inputs: &mpsc::Sender<Input>) -> bool {
+        if view.contact.is_kept {
+            return false;
+        }
+        let stage = timeout(super::STOPPING_LIMIT, self.talos.machined().stage()).await;
+        let Ok(Ok(stage)) = stage else { return false };
+        let seen = crate::talos::Node { stage: Some(stage), ..view.node.clone() };
+        let Some(way) = seen.way() else { return false };
+        let stop = super::event_of(Level::Down(os_way(way)));
+        if let Some(stop) = stop
+            && inputs.send(Input::Fact(stop)).await.is_err()
+        {
+            info!("the keeper has ended before it could be told that the node goes down");
+        }
+        true
+    }
+
+    /// The kernel's word counts: machined goes on also when it could not stop all of them.
+    fn has_stopped_pods(&self) -> bool {
+        match pods_run(&self.sys) {
+            Some(run) => !run,
+            None => self.talos.view().node.has_stopped_pods(),
+        }
+    }
+}
+
+fn pods_run(sys: &Path) -> Option<bool> {
+    match pods::populated(sys) {
+        Ok(populated) => Some(populated.unwrap_or(false)),
+        Err(failed) => {
+            warn!(failure = %Chain(&failed), "whether pods run is unknown");
+            None
+        }
+    }
+}
+
+/// What SIGTERM leaves for it: in five seconds the agent has ended.
+const PODS_LIMIT: Duration = Duration::from_millis(2900);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

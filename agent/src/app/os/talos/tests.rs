@@ -1,0 +1,170 @@
+//! What the coordinator hears of a Talos node, and what is said at its end.
+
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::talos::node::{Action, Stage};
+use crate::talos::stand_in::FakeMachined;
+use crate::test_directory::TestDirectory;
+
+/// A node whose agent listens to machined.
+struct Story {
+    machined: FakeMachined,
+    node: Node,
+    sys: TestDirectory,
+    tasks: JoinSet<()>,
+}
+
+async fn contact(machined: FakeMachined) -> Story {
+    let talos = Talos::new(machined.socket());
+    let sys = TestDirectory::in_memory();
+    let node = Node { talos: talos.clone(), sys: sys.path().to_owned() };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let Ok(()) = Watch::new(talos).run(CancellationToken::new()).await;
+    });
+    let mut story = Story { machined, node, sys, tasks };
+    story.until(|view| view.contact.is_kept).await;
+    story
+}
+
+impl Story {
+    async fn until(&mut self, what: impl FnMut(&Arc<View>) -> bool) {
+        let mut views = self.node.talos.subscribe();
+        let seen = timeout(Duration::from_secs(20), views.wait_for(what)).await;
+        drop(seen.expect("it comes to that").expect("the watch lives"));
+    }
+
+    /// Has the kernel say whether pods run.
+    fn populate(&self, is_populated: bool) {
+        let cgroup = self.sys.path().join("fs/cgroup/kubepods");
+        std::fs::create_dir_all(&cgroup).expect("the directory is ours");
+        let text = format!("populated {}\nfrozen 0\n", u8::from(is_populated));
+        write(&cgroup.join("cgroup.events"), &text);
+    }
+
+    async fn farewell(&self) -> (Farewell, Vec<Input>) {
+        let (inputs, mut queue) = mpsc::channel(4);
+        let farewell = self.node.farewell(&inputs).await;
+        drop(inputs);
+        let mut told = Vec::new();
+        while let Some(input) = queue.recv().await {
+            told.push(input);
+        }
+        (farewell, told)
+    }
+
+    async fn say(&self) -> Farewell {
+        self.farewell().await.0
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a stand-in for the kernel needs no fsync")]
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("the directory is ours");
+}
+
+#[tokio::test]
+async fn a_change_of_the_configuration_is_no_farewell() {
+    let story = contact(FakeMachined::start()).await;
+    story.populate(true);
+    let started = Instant::now();
+    assert_eq!(story.say().await, Farewell::Silent);
+    assert!(started.elapsed() < Duration::from_millis(500), "it waits for nothing");
+}
+
+#[tokio::test]
+async fn a_host_halts_when_its_pods_are_stopped_and_not_before() {
+    let mut story = contact(FakeMachined::start()).await;
+    story.populate(true);
+    story.machined.sequence("shutdown", Action::Start, "talosctl");
+    story.machined.phase("cleanup");
+    story.machined.phase("dbus");
+    story.machined.phase("stopServices");
+    story.until(|view| view.node.has_stopped_pods()).await;
+    // machined went on although it could not stop them all.
+    assert_eq!(story.say().await, Farewell::Last);
+    story.populate(false);
+    assert_eq!(story.say().await, Farewell::Halting);
+}
+
+/// Without the kernel's word the phases count.
+#[tokio::test]
+async fn where_the_cgroup_cannot_be_read_the_phase_says_it() {
+    let mut story = contact(FakeMachined::start()).await;
+    story.machined.sequence("shutdown", Action::Start, "talosctl");
+    story.machined.phase("cleanup");
+    story.until(|view| view.node.is_shutting_down()).await;
+    assert_eq!(story.say().await, Farewell::Last);
+    story.machined.phase("dbus");
+    story.until(|view| view.node.has_stopped_pods()).await;
+    assert_eq!(story.say().await, Farewell::Halting);
+}
+
+#[tokio::test]
+async fn pods_that_stop_in_the_last_moment_are_waited_for() {
+    let mut story = contact(FakeMachined::start()).await;
+    story.populate(true);
+    story.machined.sequence("reboot", Action::Start, "talosctl");
+    story.until(|view| view.node.way() == Some(Way::Reboot)).await;
+    let stopped = async {
+        tokio::task::yield_now().await;
+        story.populate(false);
+    };
+    let (farewell, ()) = tokio::join!(story.say(), stopped);
+    assert_eq!(farewell, Farewell::Halting);
+}
+
+#[tokio::test]
+async fn who_has_lost_the_stream_asks_and_has_it_told() {
+    let mut story = contact(FakeMachined::start()).await;
+    story.populate(false);
+    story.tasks.shutdown().await;
+    story.node.talos.modify(|view| view.contact.is_kept = false);
+    assert_eq!(story.say().await, Farewell::Silent);
+    story.machined.set_stage(Stage::ShuttingDown);
+    let (farewell, told) = story.farewell().await;
+    assert_eq!(farewell, Farewell::Halting);
+    let off = curfew_coordinator::Event::OsStopSeen(Some(curfew_coordinator::OsStop::Off));
+    assert!(matches!(told.as_slice(), [Input::Fact(fact)] if *fact == off), "{told:?}");
+}
+
+#[tokio::test]
+async fn each_change_is_told_and_what_was_known_outlives_the_socket() {
+    let mut story = contact(FakeMachined::start()).await;
+    let (news, mut heard) = mpsc::channel(1);
+    let views = story.node.talos.subscribe();
+    story.tasks.spawn(async move { feed(views, news).await });
+    let mut next = async || {
+        let News { level, told } = heard.recv().await.expect("the feed lives");
+        told.send(()).expect("the feed waits");
+        level
+    };
+    assert_eq!(next().await, Level::Up);
+    story.machined.sequence("upgrade", Action::Start, "talosctl");
+    assert_eq!(next().await, Level::Down(Some(logind::Way::Reboot)));
+    story.machined.sequence("upgrade", Action::Stop, "talosctl");
+    let canceled = curfew_proto::talos::common::Code::Canceled;
+    story.machined.failed("upgrade", canceled, "sequence failed: context canceled");
+    assert_eq!(next().await, Level::Up);
+    story.machined.sequence("reset", Action::Start, "talosctl");
+    assert_eq!(next().await, Level::Down(None));
+    story.machined.sequence("shutdown", Action::Start, "");
+    assert_eq!(next().await, Level::Down(Some(logind::Way::Off)));
+    story.machined.end().await;
+    story.until(|view| !view.contact.is_kept).await;
+    let view = story.node.talos.view();
+    let off = Level::Down(Some(logind::Way::Off));
+    assert_eq!(level_of(&view, off), off);
+}
+
+#[tokio::test]
+async fn without_machined_nothing_is_known_of_a_node_that_was_up() {
+    let story = contact(FakeMachined::start()).await;
+    let mut view = (*story.node.talos.view()).clone();
+    assert_eq!(level_of(&view, Level::Unknown), Level::Up);
+    view.contact.is_kept = false;
+    assert_eq!(level_of(&view, Level::Up), Level::Unknown);
+    view.contact.was_kept = false;
+    assert_eq!(level_of(&view, Level::Unknown), Level::Unknown);
+}
