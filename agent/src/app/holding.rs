@@ -197,3 +197,6 @@ impl OwnEyes {
         if self.has_pods { found } else { found.or(Ok(None)) }
     }
 }
+
+#[cfg(test)]
+mod tests;

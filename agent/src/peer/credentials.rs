@@ -3,7 +3,11 @@
 //!
 //! A set of files that cannot be used keeps the last good one in force and is reported; a host
 //! that never had a good one joins nobody until it gets one. Files are read in a thread of their
-//! own, so that a disk that hangs holds up nothing but the re-reading.
+//! own, so that a disk that hangs holds up nothing but the re-reading. Who may read them besides us
+//! is not looked at: Talos gives every file to a service with mode 0644.
+//!
+//! A file may be seen half written: Talos writes in place, and half a list of the revoked, or of
+//! the authorities, is a valid one. So files that change count once they have stood still.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
@@ -242,7 +246,10 @@ pub(super) struct Reloader {
     directory: PathBuf,
     holder: Holder,
     state: watch::Sender<CredentialsState>,
+    /// The files that were loaded.
     seen: Stamp,
+    /// The files at the last look.
+    last: Stamp,
 }
 
 impl Reloader {
@@ -252,7 +259,8 @@ impl Reloader {
         holder: Holder,
     ) -> (Self, watch::Receiver<CredentialsState>) {
         let (state, receiver) = watch::channel(CredentialsState::default());
-        (Self { directory, holder, state, seen: Stamp::default() }, receiver)
+        let (seen, last) = (Stamp::default(), Stamp::default());
+        (Self { directory, holder, state, seen, last }, receiver)
     }
 
     /// Looks at the files every [`LOOK_EVERY`] until cancelled.
@@ -261,21 +269,24 @@ impl Reloader {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while cancel.run_until_cancelled(looks.tick()).await.is_some() {
             let (directory, holder) = (self.directory.clone(), self.holder.clone());
-            let seen = self.seen.clone();
-            let has_problem =
-                self.state.borrow().problem.is_some() || self.state.borrow().current.is_none();
+            let (seen, last) = (self.seen.clone(), self.last.clone());
+            let state = self.state.borrow().clone();
             let look = tokio::task::spawn_blocking(move || {
                 let stamp = Stamp::of(&directory, &holder);
-                // What failed is tried again: the cause may lie outside of these files.
-                let is_due = has_problem || stamp != seen;
-                (stamp, is_due.then(|| Credentials::load(&directory, &holder)))
+                let is_due = stamp.is_due(&seen, &last, &state);
+                let loaded = is_due.then(|| Credentials::load(&directory, &holder));
+                let is_still = Stamp::of(&directory, &holder) == stamp;
+                (stamp, loaded.filter(|_| is_still))
             });
             match cancel.run_until_cancelled(look).await {
-                Some(Ok((stamp, Some(loaded)))) => {
-                    self.seen = stamp;
-                    self.adopt(loaded);
+                Some(Ok((stamp, loaded))) => {
+                    self.last = stamp;
+                    if let Some(loaded) = loaded {
+                        self.seen = self.last.clone();
+                        self.adopt(loaded);
+                    }
                 }
-                Some(Ok((_, None)) | Err(_)) => {}
+                Some(Err(_lost)) => {}
                 None => return,
             }
         }
@@ -320,6 +331,17 @@ impl Reloader {
 struct Stamp(Vec<Option<(u64, u64, i64, i64)>>);
 
 impl Stamp {
+    /// Returns whether files that look like this are to be loaded; others were loaded, and at the
+    /// last look they looked like `last`.
+    fn is_due(&self, loaded: &Self, last: &Self, state: &CredentialsState) -> bool {
+        // Who has nothing yet does not wait.
+        if state.current.is_none() {
+            return true;
+        }
+        // What failed is tried again: the cause may lie outside of these files.
+        self == last && (self != loaded || state.problem.is_some())
+    }
+
     fn of(directory: &Path, holder: &Holder) -> Self {
         let (certificate, key) = holder.files();
         let of = |metadata: Metadata| {
@@ -364,5 +386,36 @@ fn revoked(path: &Path) -> Result<Revoked, CredentialsError> {
     }
 }
 
-/// A renewed or revoked certificate counts within seconds; four `stat`s cost nothing.
+/// A renewed or revoked certificate counts at the second look that finds it; four `stat`s cost
+/// nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki;
+    use crate::test_directory::TestDirectory;
+
+    #[test]
+    fn files_count_once_they_have_stood_still() {
+        let folder = TestDirectory::new();
+        let now = std::time::SystemTime::now();
+        pki::init(folder.path(), "home", now).unwrap();
+        pki::issue(folder.path(), Subject::Host("nfs".to_owned()), now).unwrap();
+        let holder = Holder::Host { cluster: "home".to_owned(), host: "nfs".to_owned() };
+        let current = Credentials::load(&folder.path().join("nfs"), &holder).unwrap();
+        let stamp = |size| Stamp(vec![Some((1, size, 0, 0))]);
+        let (old, half, whole) = (stamp(900), stamp(400), stamp(901));
+
+        let nothing = CredentialsState::default();
+        assert!(half.is_due(&Stamp::default(), &Stamp::default(), &nothing));
+        let good = CredentialsState { current: Some(Arc::new(current)), problem: None };
+        assert!(!old.is_due(&old, &old, &good), "nothing has changed");
+        assert!(!half.is_due(&old, &old, &good), "it is being written");
+        assert!(!whole.is_due(&old, &half, &good), "it may still be");
+        assert!(whole.is_due(&old, &whole, &good));
+        let bad = CredentialsState { problem: Some("half a certificate".to_owned()), ..good };
+        assert!(whole.is_due(&whole, &whole, &bad), "what failed is tried again");
+        assert!(!whole.is_due(&half, &half, &bad));
+    }
+}
