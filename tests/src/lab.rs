@@ -356,8 +356,8 @@ impl Lab {
         }
     }
 
-    /// Has `host` stop for longer than the driver may take until it shows mains that return, so that
-    /// these are seen before the next host is released.
+    /// Has `host` stop for longer than the driver may take until it shows mains that return, so
+    /// that these are seen before the next host is released.
     pub fn stop_slowly(&mut self, host: Host) {
         self.machine_mut(host).timing.services = SLOW_STOP;
     }

@@ -1,5 +1,5 @@
-//! Stories of the extension's container, started as Talos starts it: it comes up alone, does what an
-//! agent does, and cannot do what Talos keeps from it.
+//! Stories of the extension's container, started as Talos starts it: it comes up alone, does what
+//! an agent does, and cannot do what Talos keeps from it.
 
 use std::time::Duration;
 
@@ -94,8 +94,8 @@ fn a_container_is_bound_as_talos_binds_it_ends_in_time_and_comes_back() -> Resul
     })
 }
 
-/// Machined was called once, with force, which needs a role that may; the agent was told to end when
-/// the pods were stopped, and it ended by itself and in time.
+/// Machined was called once, with force, which needs a role that may; the agent was told to end
+/// when the pods were stopped, and it ended by itself and in time.
 fn assert_was_shut_down_by_its_agent(lab: &Lab, host: Host) {
     let calls = calls(lab, host);
     assert!(

@@ -56,8 +56,8 @@ impl Container {
         self.process.ended()
     }
 
-    /// Runs a program in it, with all that binds its own: see [`super::spec`]. Returns its exit code
-    /// and what it said.
+    /// Runs a program in it, with all that binds its own: see [`super::spec`]. Returns its exit
+    /// code and what it said.
     pub fn run(&self, args: &[&str]) -> Result<(Option<i32>, String)> {
         let state = self.bundle.join(STATE);
         let mut command = Command::new(RUNC);
