@@ -64,18 +64,18 @@ impl Tier {
     /// Sends down who is logged in, and returns when they have had their time.
     pub(in crate::app) async fn pass(&mut self, due: ForeignTier, inputs: &mpsc::Sender<Input>) {
         let started = Instant::now();
-        let event = match self.send(due).await {
+        match self.send(due).await {
             Ok(0) if !due.is_sent => return,
             // Those who were sent by an earlier call have logged out, which is not yet their end.
-            Ok(0) => None,
-            Ok(clients) => Some(Event::ForeignSent(clients)),
+            Ok(0) => {}
+            Ok(clients) => tell(inputs, Event::ForeignSent(clients)).await,
             Err(why) => {
                 tell(inputs, Event::ForeignFailed(why)).await;
-                return;
+                // Who was sent by an earlier call may still be stopping, seen or not.
+                if !due.is_sent {
+                    return;
+                }
             }
-        };
-        if let Some(event) = event {
-            tell(inputs, event).await;
         }
         if let Some(why) = self.wait(started, due.wait).await {
             tell(inputs, Event::ForeignFailed(why)).await;
@@ -171,5 +171,40 @@ impl Tier {
 async fn tell(inputs: &mpsc::Sender<Input>, event: Event) {
     if inputs.send(Input::Fact(event)).await.is_err() {
         info!("the keeper has ended before the foreign clients");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tier whose `upsd` is not there.
+    fn blind() -> (Tier, watch::Sender<Latest>, watch::Sender<bool>) {
+        let (latest_told, latest) = watch::channel(Latest::default());
+        let (hurry_told, hurry) = watch::channel(false);
+        // Nobody listens on the port of discarded bytes, and where somebody does it never answers.
+        let server = Server { host: "127.0.0.1".to_owned(), port: 9 };
+        let addresses = Addresses { me: [127, 0, 0, 1].into(), hosts: [].into() };
+        let door = Door::new(Resolver::new(server), Limits::default());
+        let ups = "eaton".to_owned();
+        let tier = Tier { ups, addresses, door, account: None, latest, hurry };
+        (tier, latest_told, hurry_told)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_sent_down_gets_all_the_time_though_nobody_can_be_seen() {
+        let (mut tier, _latest, _hurry) = blind();
+        let (inputs, mut told) = mpsc::channel(4);
+        let wait = Duration::from_mins(1);
+
+        let started = Instant::now();
+        tier.pass(ForeignTier { wait, is_sent: false }, &inputs).await;
+        assert!(started.elapsed() <= LOOK_LIMIT, "nobody was sent, nobody is waited for");
+        assert!(matches!(told.try_recv(), Ok(Input::Fact(Event::ForeignFailed(_)))));
+
+        let started = Instant::now();
+        tier.pass(ForeignTier { wait, is_sent: true }, &inputs).await;
+        assert!(started.elapsed() >= wait, "unknown is not gone: {:?}", started.elapsed());
+        assert!(matches!(told.try_recv(), Ok(Input::Fact(Event::ForeignFailed(_)))));
     }
 }
