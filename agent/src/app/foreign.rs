@@ -232,10 +232,7 @@ pub(super) fn spawn(
     };
     // A restarted task tells through the same channel.
     let told = Arc::new(told);
-    supervisor.driver("nut-clients", move |cancel| {
-        let watcher = Watcher { client: None, ..watcher.clone() };
-        watcher.run(Arc::clone(&told), cancel)
-    });
+    supervisor.driver("nut-clients", move |cancel| watcher.clone().run(Arc::clone(&told), cancel));
     Some(roster)
 }
 
@@ -307,12 +304,16 @@ impl Watcher {
 
     /// Logs what has changed; that nothing is known is said by who polls.
     fn say(&self, said: &mut Option<Check>) {
+        let is_nobody = match self.roster.seen.borrow().fresh() {
+            Some(clients) => *clients == Clients::default(),
+            None => return,
+        };
         let check = self.roster.check();
-        if check.reason.starts_with("not known") || said.as_ref() == Some(&check) {
+        if said.as_ref() == Some(&check) {
             return;
         }
         match check.state {
-            State::Pass if said.is_none() && check.reason.starts_with("nobody") => {}
+            State::Pass if said.is_none() && is_nobody => {}
             State::Pass => info!("{}", check.reason),
             State::Warn | State::Fail => warn!("{}", check.sentence()),
         }
