@@ -151,21 +151,11 @@ fn host_table(folder: &Path, host: Host, does_owner_cut: bool) -> String {
         format!("{verb} = [\"{}\", \"{host}\", \"{verb}\"]", program.display())
     };
     let verbs = verbs.into_iter().filter(|(_, is_there)| *is_there).map(|(verb, _)| command(verb));
-    let (address, mac, needs) = (host.address(), host.mac_text(), needs(host));
-    let commands = verbs.collect::<Vec<_>>().join("\n");
-    format!(
-        r#"
-[[host]]
-name = "{host}"
-address = "{address}"
-mac = "{mac}"
-system = "command"
-ups = ["{UPS}"]
-needs = [{needs}]
+    let (needs, commands) = (needs(host), verbs.collect::<Vec<_>>().join("
+"));
+    table(host, "command", &format!("needs = [{needs}]
 [host.command]
-{commands}
-"#
-    )
+{commands}"))
 }
 
 fn paths(folder: &Path, host: Host) -> String {
@@ -173,18 +163,7 @@ fn paths(folder: &Path, host: Host) -> String {
 }
 
 fn talos_table(host: Host) -> String {
-    let (address, mac, needs) = (host.address(), host.mac_text(), needs(host));
-    format!(
-        r#"
-[[host]]
-name = "{host}"
-address = "{address}"
-mac = "{mac}"
-system = "talos"
-ups = ["{UPS}"]
-needs = [{needs}]
-"#
-    )
+    table(host, "talos", &format!("needs = [{}]", needs(host)))
 }
 
 fn needs(host: Host) -> String {
@@ -193,6 +172,10 @@ fn needs(host: Host) -> String {
 }
 
 fn debian_table(host: Host) -> String {
+    table(host, "systemd", &format!("[host.paths]\nsys = \"{SYS}\""))
+}
+
+fn table(host: Host, system: &str, rest: &str) -> String {
     let (address, mac) = (host.address(), host.mac_text());
     format!(
         r#"
@@ -200,10 +183,9 @@ fn debian_table(host: Host) -> String {
 name = "{host}"
 address = "{address}"
 mac = "{mac}"
-system = "systemd"
+system = "{system}"
 ups = ["{UPS}"]
-[host.paths]
-sys = "{SYS}"
+{rest}
 "#
     )
 }

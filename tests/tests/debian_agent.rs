@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use curfew_coordinator::Phase;
 use curfew_tests::debian::story::{PATIENCE, play};
 use curfew_tests::debian::{End, Server};
-use curfew_tests::{Fact, Host, Lab, Verb, ground};
+use curfew_tests::{Fact, Host, Lab, ground};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -51,16 +51,7 @@ fn goes_on_where_it_was_when_restarted_and_killed(lab: &mut Lab) -> Result<()> {
     lab.signal_agent(Host::Nfs, Signal::SIGKILL)?;
     lab.eventually("it holds for real", PATIENCE, |lab| lab.ensure_held().is_ok())?;
     lab.ensure_held()?;
-    lab.timeline().assert_order_since(
-        failure,
-        &[
-            (Host::K8s2, Fact::Called(Verb::Stop)),
-            (Host::K8s2, Fact::Halting),
-            (Host::K8s1, Fact::Called(Verb::Stop)),
-            (Host::K8s1, Fact::Halting),
-            (Host::Nfs, Fact::Hold("entering".to_owned())),
-        ],
-    );
+    lab.assert_held_in_order(failure);
     let requests = lab.server()?.read("/run/curfew-hold/request").context("a request")?;
     assert!(requests.contains("shutdown=1\n"), "{requests}");
 

@@ -22,17 +22,7 @@ fn holds_until_the_mains_return_and_wakes_the_others(lab: &mut Lab) -> Result<()
     let failure = lab.fail_mains_with_spare(2)?;
     lab.until_hold("held")?;
     lab.until_off(&[Host::K8s1, Host::K8s2])?;
-    lab.timeline().assert_order_since(
-        failure,
-        &[
-            (Host::K8s2, Fact::Called(Verb::Stop)),
-            (Host::K8s2, Fact::Halting),
-            (Host::K8s1, Fact::Called(Verb::Stop)),
-            (Host::K8s1, Fact::Halting),
-            (Host::Nfs, Fact::Hold("entering".to_owned())),
-            (Host::Nfs, Fact::Hold("held".to_owned())),
-        ],
-    );
+    lab.assert_held_in_order(failure);
     lab.eventually("it holds for real", PATIENCE, |lab| lab.ensure_held().is_ok())?;
     lab.ensure_held()?;
     let console = lab.server()?.console();

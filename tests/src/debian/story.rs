@@ -14,7 +14,7 @@ use crate::ground::now;
 use crate::host::Host;
 use crate::lab::{Lab, Setup};
 use crate::report;
-use crate::timeline::Fact;
+use crate::timeline::{Fact, Verb};
 
 /// How long a booted machine may take for what it does; far above what it takes, since the stories
 /// share two cores with others.
@@ -58,6 +58,26 @@ impl Lab {
     /// Waits until the owner's hold says this of itself.
     pub fn until_hold(&mut self, word: &str) -> Result<Time> {
         self.until(Host::Nfs, &Fact::Hold(word.to_owned()), PATIENCE)
+    }
+
+    /// Asserts that from `since` on the others stopped in their order, and the owner then entered
+    /// the hold.
+    ///
+    /// # Panics
+    ///
+    /// When they did not, with the whole timeline.
+    pub fn assert_held_in_order(&self, since: Time) {
+        self.timeline().assert_order_since(
+            since,
+            &[
+                (Host::K8s2, Fact::Called(Verb::Stop)),
+                (Host::K8s2, Fact::Halting),
+                (Host::K8s1, Fact::Called(Verb::Stop)),
+                (Host::K8s1, Fact::Halting),
+                (Host::Nfs, Fact::Hold("entering".to_owned())),
+                (Host::Nfs, Fact::Hold("held".to_owned())),
+            ],
+        );
     }
 
     /// Waits until the agent of `host` is in this phase.
