@@ -32,7 +32,7 @@ mod ups;
 mod vitals;
 mod watched_ups;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -226,6 +226,7 @@ impl Agent {
         Outlets {
             file: self.file.clone(),
             me: self.me.clone(),
+            systems: Arc::new(self.systems()),
             boot: self.session.boot.clone(),
             told: peers.state,
             peers: peers.status,
@@ -256,6 +257,11 @@ impl Agent {
 }
 
 impl Agent {
+    fn systems(&self) -> BTreeMap<HostName, System> {
+        let systems = self.file.hosts.iter().map(|it| (it.name.as_str().into(), it.system.clone()));
+        systems.collect()
+    }
+
     /// Returns the age below which a reading is fresh.
     fn fresh(&self) -> Duration {
         BuiltIn::scaled(self.file.time_factor).fresh

@@ -51,12 +51,13 @@ impl Kind {
 
 /// All metrics of our own but those of the host and of its NFS server, and the two of the UPS that
 /// have a form of their own.
-const OWN: [&Family; 27] = [
+const OWN: [&Family; 28] = [
     &BUILD_INFO,
     &PHASE,
     &HOST_PRESENCE,
     &PLANNED_STOP,
     &PEER_UP,
+    &PEER_WITHOUT_AGENT,
     &PEER_REFUSED,
     &UPS_READING_AGE,
     &UPS_RETURN_PROMISED,
@@ -118,6 +119,12 @@ pub(crate) const PEER_UP: Family = Family {
     kind: Kind::Gauge,
     labels: &["peer"],
     help: "1 while a session with the agent of that host is open, else 0.",
+};
+pub(crate) const PEER_WITHOUT_AGENT: Family = Family {
+    name: "curfew_peer_without_agent",
+    kind: Kind::Gauge,
+    labels: &["peer"],
+    help: "1 while the machine of that host answers and its agent has not for 3 min, else 0.",
 };
 pub(crate) const PEER_REFUSED: Family = Family {
     name: "curfew_peer_refused_total",

@@ -113,6 +113,11 @@ impl Network {
         Self { every: PROBE_EVERY / factor.max(1), ..self }
     }
 
+    /// Takes one look at one host, in less than a second.
+    pub async fn look(&self, address: SocketAddr) -> Answer {
+        probe::host(&self.paths.proc, address).await
+    }
+
     /// Probes until cancelled, or until nobody listens. The set of hosts may change at any time;
     /// while it is empty nobody asks for the link either.
     pub async fn run(

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use curfew_coordinator::{Status, Time};
+use curfew_coordinator::{HostName, Status, Time};
 use curfew_nut::delay::Delays;
 use tokio::time::Instant;
 
+use crate::cluster_file::System;
 use crate::filesystem;
 use crate::health::Check;
 use crate::journal;
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub owned: Option<OwnedUps>,
     /// The UPSes that are watched and not acted on.
     pub watched: Vec<WatchedUps>,
+    /// What each host of the file runs, which says where to look for its agent.
+    pub systems: Arc<BTreeMap<HostName, System>>,
     /// When certificates run out, by holder, in seconds since 1970.
     pub certificates: BTreeMap<String, u64>,
     /// How the journal fares.

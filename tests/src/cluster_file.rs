@@ -151,11 +151,22 @@ fn host_table(folder: &Path, host: Host, does_owner_cut: bool) -> String {
         format!("{verb} = [\"{}\", \"{host}\", \"{verb}\"]", program.display())
     };
     let verbs = verbs.into_iter().filter(|(_, is_there)| *is_there).map(|(verb, _)| command(verb));
-    let (needs, commands) = (needs(host), verbs.collect::<Vec<_>>().join("
-"));
-    table(host, "command", &format!("needs = [{needs}]
+    let (needs, commands) = (
+        needs(host),
+        verbs.collect::<Vec<_>>().join(
+            "
+",
+        ),
+    );
+    table(
+        host,
+        "command",
+        &format!(
+            "needs = [{needs}]
 [host.command]
-{commands}"))
+{commands}"
+        ),
+    )
 }
 
 fn paths(folder: &Path, host: Host) -> String {

@@ -98,11 +98,13 @@ pub struct ForeignTier {
     pub is_sent: bool,
 }
 
-/// The hosts that the agent looks at, once each beat.
+/// The hosts that the agent looks at.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Watch {
-    /// Whether they are alive.
+    /// Whether they are alive, once each beat.
     pub alive: BTreeSet<HostName>,
+    /// Whether their machines answer though their agents do not, once a minute.
+    pub absent: BTreeSet<HostName>,
     /// Whether they serve.
     pub ready: BTreeSet<(HostName, ReadyBy)>,
 }

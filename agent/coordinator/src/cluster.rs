@@ -151,6 +151,8 @@ pub struct BuiltIn {
     pub off_silence: Duration,
     /// Silence that makes a host absent: 10 s.
     pub absent_silence: Duration,
+    /// A machine that answers for this long without its agent runs without it: 3 min.
+    pub agent_absent: Duration,
     /// A frame of another sender within this time proves that the link works: 3 s.
     pub frame_window: Duration,
     /// Carrier without a break for this time proves the link when no gateway answers: 15 s.
@@ -181,6 +183,7 @@ impl Default for BuiltIn {
             blind_left: seconds(60),
             off_silence: seconds(5),
             absent_silence: seconds(10),
+            agent_absent: seconds(180),
             frame_window: seconds(3),
             carrier_hold: seconds(15),
             estimate_after: seconds(90),
@@ -208,6 +211,7 @@ impl BuiltIn {
             blind_left: all.blind_left / by,
             off_silence: all.off_silence / by,
             absent_silence: all.absent_silence / by,
+            agent_absent: all.agent_absent / by,
             frame_window: all.frame_window / by,
             carrier_hold: all.carrier_hold / by,
             estimate_after: all.estimate_after / by,

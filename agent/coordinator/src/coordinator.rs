@@ -8,8 +8,8 @@
 //! The rules, one file each: `trigger` (when to declare), `latch` (whose declarations to follow),
 //! `remaining` (how much time is left), `begin` (when to stop), `foreign` (what NUT clients that
 //! are not ours get before), `turn` (when to come back), `conduct` (in which order), `owe` (who is
-//! still to be woken), `planned` (what somebody stops outside of any shutdown), `tell` and `view`
-//! (what others get to know).
+//! still to be woken), `planned` (what somebody stops outside of any shutdown), `absence` (who runs
+//! without an agent), `tell` and `view` (what others get to know).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -29,6 +29,7 @@ use crate::{
     Owed, Plan, Planned, Saved, Session, Settings, Step, Time, Watch,
 };
 
+mod absence;
 mod absorb;
 mod armed;
 mod begin;
@@ -44,6 +45,7 @@ mod trigger;
 mod turn;
 mod view;
 
+use absence::Sight;
 use begin::Calling;
 use conduct::Conduct;
 use tell::Told;
@@ -96,6 +98,8 @@ pub struct Coordinator {
     owed: BTreeMap<HostName, Owed>,
     /// The planned stops of the others, until they are heard without.
     planned: BTreeMap<HostName, Planned>,
+    /// Those whose agents are silent in calm times, as looks show their machines.
+    absent: BTreeMap<HostName, Sight>,
     /// The hosts last heard up, by this run or by the one before.
     up: BTreeMap<HostName, BootId>,
     /// Who of them is missing was judged once since this agent started.

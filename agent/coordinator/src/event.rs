@@ -33,6 +33,13 @@ pub enum Event {
         /// What answered.
         answer: Answer,
     },
+    /// One look at a machine whose agent is absent is done.
+    AbsentProbed {
+        /// The host.
+        host: HostName,
+        /// What answered.
+        answer: Answer,
+    },
     /// One look at the link to the peers is done.
     LinkSeen(Link),
     /// The NFS mounts of this host were read: the hosts of the cluster that serve them. None if

@@ -138,6 +138,16 @@ pub enum Note {
         /// The host.
         host: HostName,
     },
+    /// The machine of a host answers, and its agent has been silent for long.
+    WithoutAgent {
+        /// The host.
+        host: HostName,
+    },
+    /// The agent of such a host is there.
+    AgentBack {
+        /// The host.
+        host: HostName,
+    },
     /// The shutdown turned.
     Turned {
         /// Its number.

@@ -134,6 +134,10 @@ pub struct HostStatus {
     pub phase: Option<Phase>,
     /// Whether it is there.
     pub presence: Presence,
+    /// What its silence means, by looks at its machine in calm times; none while it is not silent,
+    /// or has not been for long enough.
+    #[serde(default)]
+    pub absence: Option<Absence>,
     /// Somebody stops it, or has stopped it, outside of any shutdown; until it is heard without.
     pub planned_stop: Option<OsStop>,
     /// Time since it was last heard, by whomever.
@@ -157,6 +161,16 @@ pub struct HostStatus {
     pub boot: Option<BootId>,
     /// Its wall clock differs from this host's by this many seconds.
     pub clock_skew_seconds: Option<i64>,
+}
+
+/// What looks at the machine of a host have shown whose agent is silent.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Absence {
+    /// The machine answers: it runs without its agent.
+    WithoutAgent,
+    /// The machine does not answer: it is off, or cut off.
+    NoMachine,
 }
 
 /// Whether a host is there, as seen from here.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use curfew_coordinator::{BeginReason, Gate, HostName, Note, Phase, ReleaseProof};
+use curfew_coordinator::{BeginReason, Gate, HostName, Note, ReleaseProof};
 
 use crate::course::Course;
 use crate::fact::Fact;
@@ -123,9 +123,8 @@ impl Telling {
     fn note(&mut self, host: usize, note: &Note) -> Option<String> {
         match note {
             Note::Declared { number, evidence, .. } => {
-                let again =
-                    if self.declared.insert(*number) { "declares" } else { "also declares" };
-                Some(format!("{again} shutdown {number}: {evidence}"))
+                let says = if self.declared.insert(*number) { "declares" } else { "also declares" };
+                Some(format!("{says} shutdown {number}: {evidence}"))
             }
             Note::Released { host: dependent, how } => {
                 self.released.retain(|(waits, ..)| *waits != host);
@@ -173,8 +172,9 @@ impl Telling {
             Note::PlannedStopOverdue { host } => {
                 Some(format!("misses {host}, which was to boot again"))
             }
-            Note::PhaseChanged { phase: Phase::Up }
-            | Note::PhaseChanged { .. }
+            Note::WithoutAgent { host } => Some(format!("sees {host} run without its agent")),
+            Note::AgentBack { host } => Some(format!("hears the agent of {host} again")),
+            Note::PhaseChanged { .. }
             | Note::Recovered { .. }
             | Note::JournalLost
             | Note::MainsLost

@@ -44,7 +44,12 @@ pub(super) fn log(note: &Note, is_urgent: bool) {
         Note::PlannedStopOverdue { host } => {
             warn!(%host, "the host went down to boot again and has not come: look at its console");
         }
+        Note::WithoutAgent { host } => warn!(
+            %host,
+            "the machine answers and its agent does not: in an outage nobody stops it in order"
+        ),
         Note::PlannedStopSeen { .. }
+        | Note::AgentBack { .. }
         | Note::PlannedStopTakenBack
         | Note::PlannedStopHeard { .. }
         | Note::PlannedStopOver { .. }

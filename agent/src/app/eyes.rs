@@ -21,6 +21,9 @@ use crate::task::Supervisor;
 /// How often probes of readiness are repeated; each may take three seconds.
 const READY_EVERY: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether the machine of an absent agent answers.
+const ABSENT_EVERY: Duration = Duration::from_mins(1);
+
 /// Looks waiting to be taken by the pump.
 const QUEUE_LEN: usize = 64;
 
@@ -29,18 +32,21 @@ const QUEUE_LEN: usize = 64;
 pub(super) struct Gaze {
     addresses: BTreeMap<HostName, std::net::SocketAddr>,
     alive: watch::Sender<Watched>,
+    absent: watch::Sender<Watched>,
     ready: watch::Sender<BTreeSet<(HostName, ReadyBy)>>,
 }
 
 impl Gaze {
     /// From now on these hosts are looked at, and no others.
     pub(super) fn turn_to(&self, watch: Watch) {
-        let alive = watch
-            .alive
-            .iter()
-            .filter_map(|host| Some((host.to_string(), *self.addresses.get(host)?)));
-        self.alive.send_replace(alive.collect());
+        self.alive.send_replace(self.addressed(&watch.alive));
+        self.absent.send_replace(self.addressed(&watch.absent));
         self.ready.send_replace(watch.ready);
+    }
+
+    fn addressed(&self, hosts: &BTreeSet<HostName>) -> Watched {
+        let addressed = |host| Some((HostName::to_string(host), *self.addresses.get(host)?));
+        hosts.iter().filter_map(addressed).collect()
     }
 }
 
@@ -55,10 +61,16 @@ pub(super) fn spawn(
         .map(|host| (HostName::from(host.name.as_str()), host.network.peer_endpoint()))
         .collect();
     let (alive, watched) = watch::channel(Watched::default());
+    let (absent, missed) = watch::channel(Watched::default());
     let (ready, asked) = watch::channel(BTreeSet::new());
     let peers: BTreeSet<IpAddr> = addresses.values().map(std::net::SocketAddr::ip).collect();
     let paths = Paths { proc: agent.me.paths.proc.clone(), sys: agent.me.paths.sys.clone() };
     let network = Network::new(paths, peers).sped_up(agent.file.time_factor);
+    let (to, eye) = (inputs.clone(), network.clone());
+    let every = ABSENT_EVERY / agent.file.time_factor.max(1);
+    supervisor.driver("absence", move |cancel| {
+        look_at_absent(eye.clone(), every, missed.clone(), to.clone(), cancel)
+    });
     let to = inputs.clone();
     supervisor.driver("network", move |cancel| {
         look_at_hosts(network.clone(), watched.clone(), to.clone(), cancel)
@@ -66,7 +78,7 @@ pub(super) fn spawn(
     let to = inputs.clone();
     supervisor
         .driver("ready-probe", move |cancel| look_at_readiness(asked.clone(), to.clone(), cancel));
-    Gaze { addresses, alive, ready }
+    Gaze { addresses, alive, absent, ready }
 }
 
 async fn look_at_hosts(
@@ -90,17 +102,47 @@ async fn look_at_hosts(
     }
 }
 
+/// Asks, now and then, whether the machines of the set answer though their agents do not.
+async fn look_at_absent(
+    network: Network,
+    every: Duration,
+    missed: watch::Receiver<Watched>,
+    inputs: mpsc::Sender<Input>,
+    cancel: CancellationToken,
+) -> Result<(), Infallible> {
+    let mut beats = interval(every);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while cancel.run_until_cancelled(beats.tick()).await.is_some() {
+        let missed = missed.borrow().clone();
+        let mut looking = JoinSet::new();
+        for (host, address) in missed {
+            let network = network.clone();
+            looking.spawn(async move { (host, network.look(address).await) });
+        }
+        while let Some(Ok((host, answer))) = looking.join_next().await {
+            let (host, answer) = (HostName::from(host), answer_of(answer));
+            if inputs.send(Input::Fact(Event::AbsentProbed { host, answer })).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn answer_of(answer: Answer) -> core::Answer {
+    match answer {
+        Answer::Tcp | Answer::Ping => core::Answer::Alive,
+        Answer::Arp => core::Answer::ArpOnly,
+        Answer::Silent => core::Answer::Silent,
+        Answer::Unknown => core::Answer::Unknown,
+    }
+}
+
 fn fact(look: NetworkEvent) -> Event {
     match look {
-        NetworkEvent::HostProbed { host, answer } => Event::HostProbed {
-            host: HostName::from(host),
-            answer: match answer {
-                Answer::Tcp | Answer::Ping => core::Answer::Alive,
-                Answer::Arp => core::Answer::ArpOnly,
-                Answer::Silent => core::Answer::Silent,
-                Answer::Unknown => core::Answer::Unknown,
-            },
-        },
+        NetworkEvent::HostProbed { host, answer } => {
+            Event::HostProbed { host: HostName::from(host), answer: answer_of(answer) }
+        }
         NetworkEvent::LinkSeen(link) => Event::LinkSeen(core::Link {
             has_carrier: link.carrier,
             heard_frame: link.frame_heard,

@@ -1,5 +1,6 @@
 //! Where the coordinator's actions go: the OS, the network, the peers, those who look.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use super::show::Verdict;
 use super::ups::Latest;
 use super::watched_ups::Others;
 use crate::clock;
-use crate::cluster_file::{ClusterFile, Host};
+use crate::cluster_file::{ClusterFile, Host, System};
 use crate::filesystem;
 use crate::health::Check;
 use crate::journal;
@@ -47,6 +48,7 @@ const CALL_QUEUE_LEN: usize = 4;
 pub(super) struct Outlets {
     pub(super) file: ClusterFile,
     pub(super) me: Host,
+    pub(super) systems: Arc<BTreeMap<HostName, System>>,
     pub(super) boot: BootId,
     pub(super) told: watch::Sender<Option<Arc<Outgoing>>>,
     pub(super) peers: watch::Receiver<PeersStatus>,

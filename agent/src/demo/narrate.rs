@@ -83,6 +83,8 @@ fn of_agent(note: &Note) -> Option<String> {
         Note::PlannedStopOverdue { host } => {
             format!("{host} was to boot again and has not come: look at it")
         }
+        Note::WithoutAgent { host } => format!("sees {host} run without its agent"),
+        Note::AgentBack { host } => format!("hears the agent of {host} again"),
         Note::Warned { text } => text.clone(),
     };
     Some(text)

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use curfew_coordinator::{Cause, Debt, HostName, HostStatus, Presence, Standing, Status};
+use curfew_coordinator::{Absence, Cause, Debt, HostName, HostStatus, Presence, Standing, Status};
 
 use super::{Check, State, seconds};
+use crate::cluster_file::System;
 use crate::snapshot::Snapshot;
 
 pub(super) const FILE: &str = "cluster-file";
@@ -41,7 +42,12 @@ pub(super) fn shutdown(status: &Status) -> Check {
 pub(super) fn recovery(status: &Status) -> Check {
     let with = |debt: Debt| -> BTreeSet<HostName> {
         let owed = status.owed.iter().filter(|(_, owed)| owed.debt == debt);
-        owed.map(|(host, _)| host.clone()).collect()
+        // Who runs without its agent was woken, or needs no waking: its own check says what it needs.
+        let is_away = |host: &&HostName| {
+            let absence = status.hosts.get(*host).and_then(|host| host.absence);
+            absence != Some(Absence::WithoutAgent)
+        };
+        owed.map(|(host, _)| host).filter(is_away).cloned().collect()
     };
     let (given_up, due) = (with(Debt::GivenUp), with(Debt::Due));
     if !given_up.is_empty() {
@@ -126,6 +132,11 @@ fn peer(snapshot: &Snapshot, name: &HostName, host: &HostStatus) -> Check {
         .map_or_else(|| "never heard".to_owned(), |heard| format!("heard {} ago", seconds(heard)));
     let is_intended = status.owed.get(name).is_some_and(|owed| owed.debt == Debt::Intended);
     let restart = format!("start curfew on {name}, and see its log if it runs");
+    if host.absence == Some(Absence::WithoutAgent) {
+        let reason =
+            format!("its machine runs without its agent ({ago}): no outage stops it in order");
+        return Check::fail(check, reason, agent_of(name, snapshot.systems.get(name)));
+    }
     match host.presence {
         Presence::Connected => connected(check, host, &ago),
         _ if is_intended => {
@@ -139,6 +150,15 @@ fn peer(snapshot: &Snapshot, name: &HostName, host: &HostStatus) -> Check {
             format!("off, though no shutdown is open ({ago})"),
             format!("switch it on, or `curfew wake {name}`"),
         ),
+        Presence::Silent | Presence::Lost | Presence::Unknown
+            if host.absence == Some(Absence::NoMachine) =>
+        {
+            Check::fail(
+                check,
+                format!("its machine does not answer ({ago}): it is off, or cut off"),
+                format!("switch it on, or `curfew wake {name}`; if it is on, look at its cable"),
+            )
+        }
         Presence::Silent => {
             let is_brief = heard.is_some_and(|heard| heard < PEER_LOST);
             let state = if is_brief { State::Warn } else { State::Fail };
@@ -153,6 +173,23 @@ fn peer(snapshot: &Snapshot, name: &HostName, host: &HostStatus) -> Check {
                 "start curfew on {name}; if it runs, check its peer port and its certificate"
             );
             Check { state, ..Check::fail(check, reason, remedy) }
+        }
+    }
+}
+
+/// Returns where to look for an agent that is not there.
+fn agent_of(name: &HostName, system: Option<&System>) -> String {
+    match system {
+        Some(System::Talos(_)) => format!(
+            "`talosctl -n {name} get extensions` must list curfew: an upgrade with the stock \
+             installer removes it (docs/talos.md); if it does, see `talosctl -n {name} service \
+             ext-curfew`"
+        ),
+        Some(System::Systemd(_)) => format!(
+            "on {name}: `systemctl status curfew`; if it runs, its log says whom it cannot reach"
+        ),
+        Some(System::Command(_) | System::DryRun) | None => {
+            format!("start curfew on {name}; if it runs, its log says whom it cannot reach")
         }
     }
 }

@@ -1,6 +1,9 @@
 //! A healthy cluster, and what each thing that is wrong with it looks like.
 
+mod absence;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{
@@ -14,13 +17,12 @@ use super::*;
 use crate::journal;
 use crate::snapshot::{OwnedUps, WatchedUps};
 
-/// The reference cluster as `nfs` sees it on a good day.
-pub(crate) fn snapshot() -> Snapshot {
-    let seconds = Duration::from_secs;
-    let names = ["k8s-1", "k8s-2", "nfs"].map(HostName::from);
-    let host = |name: &HostName| HostStatus {
+/// A host on a good day.
+fn good(name: &HostName) -> HostStatus {
+    HostStatus {
         phase: Some(Phase::Up),
         presence: Presence::Connected,
+        absence: None,
         planned_stop: None,
         heard: Some(Duration::from_millis(300)),
         waiting_for: BTreeSet::new(),
@@ -31,7 +33,13 @@ pub(crate) fn snapshot() -> Snapshot {
         has_other_file: false,
         boot: Some(format!("boot-of-{name}").into()),
         clock_skew_seconds: Some(0),
-    };
+    }
+}
+
+/// The reference cluster as `nfs` sees it on a good day.
+pub(crate) fn snapshot() -> Snapshot {
+    let seconds = Duration::from_secs;
+    let names = ["k8s-1", "k8s-2", "nfs"].map(HostName::from);
     let stop = |takes| PlannedStop { takes, measured: Vec::new(), latest_start_in: None };
     let status = Status {
         host: "nfs".into(),
@@ -62,7 +70,7 @@ pub(crate) fn snapshot() -> Snapshot {
         },
         shutdown: None,
         ended: 6,
-        hosts: names.iter().map(|name| (name.clone(), host(name))).collect(),
+        hosts: names.iter().map(|name| (name.clone(), good(name))).collect(),
         owed: BTreeMap::new(),
         warnings: BTreeSet::new(),
         triggers: BTreeSet::new(),
@@ -78,6 +86,7 @@ pub(crate) fn snapshot() -> Snapshot {
         returns: None,
         owned: Some(owned()),
         watched: Vec::new(),
+        systems: Arc::default(),
         certificates: [("nfs".to_owned(), 2_110_000_000)].into(),
         journal: journal::Report::default(),
         nfs_server: None,

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use curfew_coordinator::{Cause, Phase, Presence, ShutdownStatus, Status, Trigger};
+use curfew_coordinator::{Absence, Cause, Phase, Presence, ShutdownStatus, Status, Trigger};
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use super::{
     BUILD_INFO, CERTIFICATE_EXPIRY, Counters, Family, HEALTH_STATUS, HISTORY_EVENTS_LOST,
-    HOST_PRESENCE, JOURNAL_DURABLE, JOURNAL_WRITE_FAILURES, Kind, PEER_UP, PHASE, PLAN_MARGIN,
-    PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, PLANNED_STOP, SHUTDOWN, STOP_TIME, TALOS_CONTACT,
-    TALOS_INFO, TALOS_STAGE, TRIGGER, UPS_CUT_METHOD, UPS_FOREIGN_CLIENTS, UPS_READING_AGE,
-    UPS_RETURN_PROMISED, filesystem, holding, nfs_server, nut,
+    HOST_PRESENCE, JOURNAL_DURABLE, JOURNAL_WRITE_FAILURES, Kind, PEER_UP, PEER_WITHOUT_AGENT,
+    PHASE, PLAN_MARGIN, PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, PLANNED_STOP, SHUTDOWN, STOP_TIME,
+    TALOS_CONTACT, TALOS_INFO, TALOS_STAGE, TRIGGER, UPS_CUT_METHOD, UPS_FOREIGN_CLIENTS,
+    UPS_READING_AGE, UPS_RETURN_PROMISED, filesystem, holding, nfs_server, nut,
 };
 use crate::health::{Health, State};
 use crate::snapshot::Snapshot;
@@ -126,6 +126,8 @@ fn hosts(page: Recording<'_>, status: &Status) {
             page.set(&HOST_PRESENCE, [name.as_str(), word], value);
         }
         page.set(&PEER_UP, [name.as_str()], one_if(host.presence == Presence::Connected));
+        let is_without_agent = host.absence == Some(Absence::WithoutAgent);
+        page.set(&PEER_WITHOUT_AGENT, [name.as_str()], one_if(is_without_agent));
     }
 }
 

@@ -35,6 +35,7 @@ impl Coordinator {
                     peer.on_probed(self.now, answer, works);
                 }
             }
+            Event::AbsentProbed { host, answer } => self.on_absent_probed(host, answer),
             Event::LinkSeen(link) => self.link.on_seen(self.now, link),
             Event::MountsRead(mounts) => self.mounts = mounts,
             Event::ClientAddressesRead(addresses) => self.client_addresses = addresses,

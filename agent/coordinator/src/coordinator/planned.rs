@@ -130,22 +130,29 @@ impl Coordinator {
         let settings = &self.cluster.settings;
         let span = settings.wake_timeout;
         // An agent that was just started has heard nobody yet.
-        let has_listened = self.now.since(self.started_at) >= span;
-        for (host, planned) in &mut self.planned {
-            let Some(peer) = self.peers.get(host).filter(|_| planned.stop == OsStop::Reboot) else {
-                continue;
-            };
-            let is_overdue = has_listened && peer.is_quiet_for(self.now, span, settings);
-            if is_overdue && !planned.is_overdue {
-                self.notes.push(Note::PlannedStopOverdue { host: host.clone() });
+        if self.now.since(self.started_at) < span {
+            return;
+        }
+        let is_late = |host: &HostName, planned: &Planned| {
+            planned.stop == OsStop::Reboot
+                && !planned.is_overdue
+                && self.peers.get(host).is_some_and(|it| it.is_quiet_for(self.now, span, settings))
+                // It has come, though its agent has not.
+                && !self.answers_without_agent(host)
+        };
+        let late = self.planned.iter().filter(|(host, planned)| is_late(host, planned));
+        for host in late.map(|(host, _)| host.clone()).collect::<Vec<_>>() {
+            self.notes.push(Note::PlannedStopOverdue { host: host.clone() });
+            if let Some(planned) = self.planned.get_mut(&host) {
+                planned.is_overdue = true;
             }
-            planned.is_overdue |= is_overdue;
         }
     }
 
     /// Returns a warning for each host that was to boot again and has not come.
     pub(super) fn overdue(&self) -> impl Iterator<Item = String> + '_ {
-        self.planned.iter().filter(|(_, planned)| planned.is_overdue).map(|(host, _)| {
+        let overdue = self.planned.iter().filter(|(_, planned)| planned.is_overdue);
+        overdue.filter(|(host, _)| !self.answers_without_agent(host)).map(|(host, _)| {
             format!(
                 "{host} went down to boot again and has not come back: look at its console, or \
                  wake it with `curfew wake {host}`"

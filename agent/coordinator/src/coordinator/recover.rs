@@ -74,6 +74,7 @@ impl Coordinator {
             asked_about: BTreeSet::new(),
             owed: saved.owed.clone(),
             planned: saved.planned.clone(),
+            absent: BTreeMap::new(),
             up: saved.up.clone(),
             is_roll_called: false,
             conduct: None,

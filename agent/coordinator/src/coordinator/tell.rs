@@ -155,24 +155,37 @@ impl Coordinator {
         }
     }
 
-    /// Chooses whom the agent looks at: everybody, as long as anything is open.
+    /// Chooses whom the agent looks at: everybody, as long as anything is open, else those who are
+    /// missed.
     pub(super) fn choose_watch(&mut self) {
-        let is_busy = self.shutdown.is_some()
-            || self.conduct.is_some()
-            || self.begun.is_some()
-            || self.line_gone_by() == Line::Battery
-            // Who fell silent just before the mains came back, or with the owner and its `upsd`, is
-            // still to be found.
-            || self.outage.was_dark(self.now, self.settings().built_in.absent_silence)
-            || self.outage.is_dark();
+        let is_calm = self.is_calm();
+        self.judge_absence(is_calm);
+        let is_busy = !is_calm || self.conduct.is_some();
         // Where hosts share one machine, all their addresses answer for ever.
         let looks = is_busy && self.settings().off_proof == OffProof::Network;
         let alive = self.peers.keys().filter(|_| looks);
+        let absent = self.peers.keys().filter(|host| is_calm && self.is_absent(host));
         let ready = self.asked_ready();
-        if self.watch.ready != ready || !self.watch.alive.iter().eq(alive.clone()) {
-            self.watch = Watch { alive: alive.cloned().collect(), ready };
+        let is_same = self.watch.ready == ready
+            && self.watch.alive.iter().eq(alive.clone())
+            && self.watch.absent.iter().eq(absent.clone());
+        if !is_same {
+            let (alive, absent) = (alive.cloned().collect(), absent.cloned().collect());
+            self.watch = Watch { alive, absent, ready };
             self.actions.push(Action::Watch(self.watch.clone()));
         }
+    }
+
+    /// Returns whether no shutdown is open, or may be in a moment. Who is still owed may be conducted
+    /// in calm times, too, for as long as its machine runs without its agent.
+    fn is_calm(&self) -> bool {
+        self.shutdown.is_none()
+            && self.begun.is_none()
+            && self.line_gone_by() != Line::Battery
+            // Who fell silent just before the mains came back, or with the owner and its `upsd`, is
+            // still to be found.
+            && !self.outage.was_dark(self.now, self.settings().built_in.absent_silence)
+            && !self.outage.is_dark()
     }
 
     /// Closes the step: what must be durable, then what happened, then what to do.

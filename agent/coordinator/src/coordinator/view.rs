@@ -154,6 +154,7 @@ impl Coordinator {
             HostStatus {
                 phase: Some(self.phase()),
                 presence: Presence::Connected,
+                absence: None,
                 planned_stop: self.planned_stop(),
                 heard: Some(Duration::ZERO),
                 waiting_for: self.waiting_for(),
@@ -186,6 +187,7 @@ impl Coordinator {
         HostStatus {
             phase: peer.phase,
             presence,
+            absence: self.absence(name),
             planned_stop: self.planned.get(name).map(|planned| planned.stop),
             heard: peer.heard_at.map(|at| self.now.since(at)),
             waiting_for: message.map(|it| it.waiting_for.clone()).unwrap_or_default(),

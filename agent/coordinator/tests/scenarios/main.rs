@@ -10,6 +10,7 @@
     reason = "a story that goes wrong ends in a panic and shows what happened"
 )]
 
+mod absence;
 mod cycle;
 mod declaring;
 mod ending;

@@ -240,6 +240,11 @@ impl World {
             let answer = self.answer_of(host, &other);
             self.tell(host, Event::HostProbed { host: other, answer });
         }
+        let is_minute = (self.now / BEAT).is_multiple_of(60);
+        for other in watch.absent.into_iter().filter(|_| is_minute) {
+            let answer = self.answer_of(host, &other);
+            self.tell(host, Event::AbsentProbed { host: other, answer });
+        }
         for (other, _) in watch.ready {
             let is_ready =
                 self.is_linked(host, &other) && self.machine(other.as_str()).serves(self.now);

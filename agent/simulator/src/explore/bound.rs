@@ -181,6 +181,7 @@ fn built_in() -> BuiltIn {
         blind_left: seconds(12),
         off_silence: seconds(3),
         absent_silence: seconds(5),
+        agent_absent: seconds(90),
         frame_window: seconds(3),
         carrier_hold: seconds(5),
         estimate_after: seconds(90),

@@ -9,6 +9,9 @@ use super::{BEAT, Happening, World};
 /// How long a client may be silent before its server takes it for gone: the kernel's default.
 const LEASE: u64 = 90 * BEAT;
 
+/// Every how many beats an agent looks at a machine whose agent is absent.
+const LOOK_AT_ABSENT: u64 = 60;
+
 impl World {
     /// Lets an agent look at everything that its drivers look at once a beat, and tell its state.
     pub(super) fn beat(&mut self, host: usize, run: u64) {
@@ -32,6 +35,12 @@ impl World {
             let Some(place) = self.find(&other) else { continue };
             let answer = self.answer_of(host, place);
             self.tell(host, Event::HostProbed { host: other, answer });
+        }
+        let is_minute = (self.now / BEAT).is_multiple_of(LOOK_AT_ABSENT);
+        for other in watch.absent.into_iter().filter(|_| is_minute) {
+            let Some(place) = self.find(&other) else { continue };
+            let answer = self.answer_of(host, place);
+            self.tell(host, Event::AbsentProbed { host: other, answer });
         }
         for (other, _) in watch.ready {
             let Some(place) = self.find(&other) else { continue };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use curfew_coordinator::{
-    HostName, HostStatus, Line, Presence, ShutdownStatus, Standing, Status, UpsStatus,
+    Absence, HostName, HostStatus, Line, Presence, ShutdownStatus, Standing, Status, UpsStatus,
 };
 
 use crate::ask::Answer;
@@ -86,6 +86,11 @@ fn remarks(status: &Status, name: &HostName, host: &HostStatus) -> Vec<String> {
     if !host.waiting_for.is_empty() {
         let names: Vec<&str> = host.waiting_for.iter().map(HostName::as_str).collect();
         remarks.push(format!("waits for {}", names.join(", ")));
+    }
+    match host.absence {
+        Some(Absence::WithoutAgent) => remarks.push("RUNS WITHOUT ITS AGENT".to_owned()),
+        Some(Absence::NoMachine) => remarks.push("its machine does not answer".to_owned()),
+        None => {}
     }
     if host.has_other_file {
         remarks.push("HAS ANOTHER CLUSTER FILE".to_owned());

@@ -115,6 +115,8 @@ struct BuiltInForm {
     #[serde(with = "span::duration")]
     absent_silence: Duration,
     #[serde(with = "span::duration")]
+    agent_absent: Duration,
+    #[serde(with = "span::duration")]
     frame_window: Duration,
     #[serde(with = "span::duration")]
     carrier_hold: Duration,
