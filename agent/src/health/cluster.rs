@@ -42,7 +42,7 @@ pub(super) fn shutdown(status: &Status) -> Check {
 pub(super) fn recovery(status: &Status) -> Check {
     let with = |debt: Debt| -> BTreeSet<HostName> {
         let owed = status.owed.iter().filter(|(_, owed)| owed.debt == debt);
-        // Who runs without its agent was woken, or needs no waking: its own check says what it needs.
+        // Who runs without its agent needs no waking: its own check says what it needs.
         let is_away = |host: &&HostName| {
             let absence = status.hosts.get(*host).and_then(|host| host.absence);
             absence != Some(Absence::WithoutAgent)

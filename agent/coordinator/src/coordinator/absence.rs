@@ -10,7 +10,7 @@ use super::Coordinator;
 use crate::peer::Peer;
 use crate::{Absence, Answer, HostName, Note, OffProof, Time};
 
-/// One packet may be lost: so many looks in a row without an answer are a machine that is not there.
+/// One packet may be lost: so many looks in a row without an answer are a machine that is away.
 const MISSED_LOOKS: u8 = 2;
 
 /// What was seen of a host whose agent is silent.

@@ -176,8 +176,8 @@ impl Coordinator {
         }
     }
 
-    /// Returns whether no shutdown is open, or may be in a moment. Who is still owed may be conducted
-    /// in calm times, too, for as long as its machine runs without its agent.
+    /// Returns whether no shutdown is open, or may be in a moment. Who is still owed may be
+    /// conducted in calm times, too, for as long as its machine runs without its agent.
     fn is_calm(&self) -> bool {
         self.shutdown.is_none()
             && self.begun.is_none()
