@@ -1,0 +1,5 @@
+//! Block devices and arrays of them.
+
+pub(crate) mod disk;
+pub(crate) mod md;
+mod udev;

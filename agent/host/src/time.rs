@@ -1,0 +1,5 @@
+//! The clock: what it says, and who keeps it right.
+
+pub(crate) mod clock;
+pub(crate) mod discipline;
+mod zone;
