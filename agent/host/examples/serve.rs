@@ -51,13 +51,14 @@ fn answer(stream: &TcpStream, host: &Host, page: &mut String) -> io::Result<()> 
         }
         page.clear();
         curfew_host::render(&host.collect(), page);
-        let mut stream = stream;
-        write!(
-            stream,
+        let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\n\
              content-length: {}\r\n\r\n",
             page.len()
-        )?;
+        );
+        // In one piece: two would wait for each other.
+        page.insert_str(0, &head);
+        let mut stream = stream;
         stream.write_all(page.as_bytes())?;
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::read::{CollectError, Reader, Roots};
 use crate::sample::Samples;
 use crate::{
-    block, counters, hardware, identity, load, memory, network, nfs, sockets, textfile, time,
+    block, counters, hardware, identity, load, memory, network, nfs, process, sockets, textfile,
+    time,
 };
 
 /// One kind of thing that is looked at.
@@ -83,7 +84,7 @@ const fn slow(name: &'static str, collect: Collect) -> Collector {
 }
 
 /// All collectors, those last that may hang: so they cannot take the time of the others.
-pub const COLLECTORS: [Collector; 37] = [
+pub const COLLECTORS: [Collector; 38] = [
     quick("arp", network::arp::collect),
     quick("conntrack", network::conntrack::collect),
     quick("cpu", load::cpu::collect),
@@ -97,6 +98,7 @@ pub const COLLECTORS: [Collector; 37] = [
     quick("netstat", network::protocol::collect),
     quick("nfs", nfs::client::collect),
     quick("pressure", load::pressure::collect),
+    quick("process", process::collect),
     quick("schedstat", load::schedule::collect),
     quick("sockstat", sockets::usage::collect),
     quick("softnet", network::softnet::collect),

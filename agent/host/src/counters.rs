@@ -49,7 +49,7 @@ pub(crate) fn selinux(context: &mut Context<'_>) -> Result<(), CollectError> {
     samples.set(&SELINUX_ENABLED, &[], one_if(enforces.is_some()));
     let Some(enforces) = enforces else { return Ok(()) };
     samples.set(&SELINUX_MODE, &[], enforces);
-    let configured = reader.file(&roots.root, "etc/selinux/config").ok().and_then(|text| {
+    let configured = reader.document(&roots.root, "etc/selinux/config").ok().and_then(|text| {
         let mode = text.as_str().lines().find_map(|line| line.strip_prefix("SELINUX="))?;
         SELINUX_MODES.iter().find(|(word, _)| *word == mode.trim()).map(|(_, value)| *value)
     });

@@ -1,9 +1,13 @@
 //! Files below configurable roots, read into a buffer that is used again and again.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::str;
+
+use nix::errno::Errno;
 
 /// Where the files are; on a host that runs in a container they are mounted elsewhere.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -122,41 +126,65 @@ impl CollectError {
 }
 
 /// Reads files, one at a time, into its own buffers.
+///
+/// What the kernel shows in proc and sysfs is opened once and read from its beginning each time:
+/// to open and to close such a file costs more than to read it. The handle of a device that is gone
+/// fails, and is let go.
 #[derive(Debug, Default)]
 pub struct Reader {
     path: PathBuf,
     bytes: Vec<u8>,
     /// A copy without what is not UTF-8, where there is such.
     mended: String,
+    handles: HashMap<PathBuf, Handle>,
+    round: u64,
+}
+
+#[derive(Debug)]
+struct Handle {
+    file: File,
+    /// The round in which it was last of use.
+    round: u64,
 }
 
 impl Reader {
-    /// Reads the whole file `name` below `folder`.
+    /// Reads a whole file of proc or sysfs.
     pub(crate) fn file(&mut self, folder: &Path, name: &str) -> Result<Text<'_>, CollectError> {
         self.point(folder, name);
         self.bytes.clear();
-        self.bytes.reserve(USUAL);
+        let read = loop {
+            let at = self.bytes.len();
+            if at > LIMIT {
+                break Ok(());
+            }
+            match self.read_more(at, STEP) {
+                Ok(0) => break Ok(()),
+                Ok(_) => {}
+                Err(failure) => break Err(failure),
+            }
+        };
+        self.finished(read)
+    }
+
+    /// Reads a whole file that is no window into the kernel: somebody may put another one in its
+    /// place.
+    pub(crate) fn document(&mut self, folder: &Path, name: &str) -> Result<Text<'_>, CollectError> {
+        self.point(folder, name);
+        self.bytes.clear();
         let most = u64::try_from(LIMIT).unwrap_or(u64::MAX).saturating_add(1);
         let read =
             File::open(&self.path).and_then(|file| file.take(most).read_to_end(&mut self.bytes));
-        if let Err(source) = read {
-            return Err(CollectError::Read { path: self.path.clone(), source });
-        }
-        if self.bytes.len() > LIMIT {
-            return Err(CollectError::TooLong { path: self.path.clone(), limit: LIMIT });
-        }
-        Ok(Text { path: &self.path, text: text(&self.bytes, &mut self.mended) })
+        self.finished(read.map(|_| ()))
     }
 
     /// Reads the attribute `name` of a device, without the space around it. None for whatever
     /// reason it cannot be read: drivers show files that their device has nothing to say on.
     pub(crate) fn attribute(&mut self, folder: &Path, name: &str) -> Option<&str> {
         self.point(folder, name);
+        self.bytes.clear();
         // The kernel gives an attribute, which is at most a page, in one piece.
-        self.bytes.resize(PAGE, 0);
-        let read = File::open(&self.path).and_then(|mut file| file.read(&mut self.bytes));
-        let content = self.bytes.get(..read.ok()?)?;
-        Some(text(content, &mut self.mended).trim())
+        self.read_more(0, PAGE).ok()?;
+        Some(text(&self.bytes, &mut self.mended).trim())
     }
 
     /// Reads a number that is alone in its file.
@@ -164,11 +192,55 @@ impl Reader {
         self.attribute(folder, name).and_then(crate::text::number)
     }
 
-    /// Gives back what one long file has made it take.
+    /// Ends a round: gives back what one long file has made it take, and lets go of what nobody
+    /// has asked for.
     pub(crate) fn rest(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(RESTING);
         self.mended = String::new();
+        let round = self.round;
+        self.handles.retain(|_, handle| handle.round == round);
+        self.round += 1;
+    }
+
+    /// Appends what the file has from `at` on, at most `room` bytes; returns how many.
+    fn read_more(&mut self, at: usize, room: usize) -> io::Result<usize> {
+        self.bytes.resize(at + room, 0);
+        let read = self.read_at(at);
+        self.bytes.truncate(at + read.as_ref().unwrap_or(&0));
+        read
+    }
+
+    fn read_at(&mut self, at: usize) -> io::Result<usize> {
+        let target = self.bytes.get_mut(at..).unwrap_or_default();
+        let offset = u64::try_from(at).unwrap_or(u64::MAX);
+        if let Some(handle) = self.handles.get_mut(&self.path) {
+            handle.round = self.round;
+            match handle.file.read_at(target, offset) {
+                // The device is gone; another may have come in its place.
+                Err(failure) if failure.raw_os_error() == Some(GONE) => {
+                    self.handles.remove(&self.path);
+                }
+                read => return read,
+            }
+        }
+        let file = File::open(&self.path)?;
+        let read = file.read_at(target, offset);
+        // What has nothing to say now may have later.
+        if self.handles.len() < HANDLES {
+            self.handles.insert(self.path.clone(), Handle { file, round: self.round });
+        }
+        read
+    }
+
+    fn finished(&mut self, read: io::Result<()>) -> Result<Text<'_>, CollectError> {
+        if let Err(source) = read {
+            return Err(CollectError::Read { path: self.path.clone(), source });
+        }
+        if self.bytes.len() > LIMIT {
+            return Err(CollectError::TooLong { path: self.path.clone(), limit: LIMIT });
+        }
+        Ok(Text { path: &self.path, text: text(&self.bytes, &mut self.mended) })
     }
 
     fn point(&mut self, folder: &Path, name: &str) {
@@ -230,8 +302,13 @@ fn text<'a>(bytes: &'a [u8], mended: &'a mut String) -> &'a str {
 
 /// No file of the kernel has an attribute that is longer.
 const PAGE: usize = 4096;
+/// What a file says whose device is gone.
+const GONE: i32 = Errno::ENODEV as i32;
 /// Most files fit.
-const USUAL: usize = 16 << 10;
+const STEP: usize = 16 << 10;
+/// The files of proc and those of some network devices and sensors; beyond, files are opened each
+/// time. A process may have 1024 files open unless told otherwise.
+const HANDLES: usize = 256;
 /// What the buffer may keep between two scrapes.
 const RESTING: usize = 64 << 10;
 /// `/proc/net/udp` of a host with a hundred thousand sockets has 13 MB; beyond, we stop believing.

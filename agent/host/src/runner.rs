@@ -116,10 +116,10 @@ impl Host {
             {
                 shared.give_up(&mut state, || CollectError::Spawn { source: copy(&failure) });
             }
-            shared.work.notify_one();
             if state.next >= shared.collectors.len() && state.running.is_none() {
                 break;
             }
+            shared.work.notify_one();
             let now = now();
             let left = LIMIT.saturating_sub(now.saturating_duration_since(started));
             if left.is_zero() {
@@ -196,6 +196,7 @@ impl Shared {
     /// What a worker does until it is left behind or the host is gone.
     fn work(&self, worker: u64) {
         let mut reader = Reader::default();
+        let mut has_asked = false;
         let mut state = self.lock();
         loop {
             if state.is_closed || state.worker != Some(worker) {
@@ -203,11 +204,15 @@ impl Shared {
             }
             let Some(index) = self.take_next(&mut state) else {
                 self.progress.notify_all();
-                reader.rest();
+                // It may be woken for nothing.
+                if std::mem::take(&mut has_asked) {
+                    reader.rest();
+                }
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             drop(state);
+            has_asked = true;
             let outcome = self.ask(index, &mut reader);
             state = self.lock();
             if state.worker == Some(worker) {

@@ -58,7 +58,7 @@ impl Page {
         let path = folder.join(file);
         // Nobody may ever write into a pipe.
         let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        let text = reader.file(folder, file).ok()?;
+        let text = reader.document(folder, file).ok()?;
         let parts = parse::parts(text.as_str()).ok()?;
         let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
         let path = path.to_string_lossy().into_owned();

@@ -16,7 +16,7 @@ impl Properties {
         // The numbers are of `/proc/diskstats`, and no path.
         let is_safe =
             file.bytes().all(|byte| byte == b'b' || byte == b':' || byte.is_ascii_digit());
-        let text = is_safe.then(|| reader.file(&roots.udev, &file).ok()).flatten();
+        let text = is_safe.then(|| reader.document(&roots.udev, &file).ok()).flatten();
         Self(text.map(|text| text.as_str().to_owned()).unwrap_or_default())
     }
 

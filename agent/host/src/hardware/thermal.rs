@@ -10,10 +10,10 @@ pub(crate) fn collect(context: &mut Context<'_>) -> Result<(), CollectError> {
     let folder = roots.sys.join("class/thermal");
     // A host without any has no failure, as with `node_exporter`.
     for name in names(&folder).unwrap_or_default() {
-        let folder = folder.join(&name);
         let zone = name.strip_prefix("thermal_zone");
         let device = name.strip_prefix("cooling_device");
         let Some(number) = zone.or(device) else { continue };
+        let folder = folder.join(&name);
         let Some(kind) = reader.attribute(&folder, "type").map(str::to_owned) else { continue };
         let families = if zone.is_some() { &ZONE[..] } else { &DEVICE[..] };
         for (file, unit, family) in families {

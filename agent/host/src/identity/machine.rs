@@ -7,19 +7,23 @@ use crate::sample::Kind;
 pub(crate) fn collect(context: &mut Context<'_>) -> Result<(), CollectError> {
     let Context { roots, reader, samples, .. } = context;
     let folder = roots.sys.join("class/dmi/id");
+    if !folder.is_dir() {
+        return Err(CollectError::Absent { what: ABSENT });
+    }
     // Serial numbers can be read by root only: what is not to be had is no label.
     let found = FILES.iter().filter_map(|(file, label)| {
         reader.attribute(&folder, file).map(|value| (*label, value.to_owned()))
     });
     let found: Vec<_> = found.collect();
     if found.is_empty() {
-        return Err(CollectError::Absent { what: "description by its firmware (DMI)" });
+        return Err(CollectError::Absent { what: ABSENT });
     }
     let labels: Vec<_> = found.iter().map(|(label, value)| (*label, value.as_str())).collect();
     samples.named("node_dmi_info", Kind::Gauge, HELP, &labels, 1.0);
     Ok(())
 }
 
+const ABSENT: &str = "description by its firmware (DMI)";
 const HELP: &str = "Always 1; what the firmware says of the machine are labels.";
 /// Files and labels.
 const FILES: [(&str, &str); 20] = [

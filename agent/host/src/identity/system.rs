@@ -10,7 +10,7 @@ use crate::text::{number, signed};
 pub(crate) fn collect(context: &mut Context<'_>) -> Result<(), CollectError> {
     let Context { roots, reader, samples, .. } = context;
     for file in ["etc/os-release", "usr/lib/os-release"] {
-        match reader.file(&roots.root, file) {
+        match reader.document(&roots.root, file) {
             Ok(text) => {
                 show(&assignments(text.as_str()), samples);
                 return Ok(());

@@ -16,8 +16,10 @@ pub(crate) fn collect(context: &mut Context<'_>) -> Result<(), CollectError> {
             samples.set(&ISOLATED, &[&cpu.to_string()], 1.0);
         }
     }
-    throttles(context)?;
-    online(context)
+    let cpus = numbered(&folder, "cpu")?;
+    throttles(context, &cpus);
+    online(context, &cpus);
+    Ok(())
 }
 
 /// Reads the lines `cpu0 …`; the line `cpu` is their sum.
@@ -42,11 +44,11 @@ fn parse(text: &str, samples: &mut Samples) -> Result<(), usize> {
     Ok(())
 }
 
-fn throttles(context: &mut Context<'_>) -> Result<(), CollectError> {
+fn throttles(context: &mut Context<'_>, cpus: &[String]) {
     let Context { roots, reader, samples, .. } = context;
     let folder = roots.sys.join("devices/system/cpu");
     let (mut cores, mut packages) = (BTreeSet::new(), BTreeSet::new());
-    for cpu in numbered(&folder, "cpu")? {
+    for cpu in cpus {
         let folder = folder.join(cpu);
         let package = reader.number(&folder, "topology/physical_package_id");
         let core = reader.number(&folder, "topology/core_id");
@@ -66,24 +68,20 @@ fn throttles(context: &mut Context<'_>) -> Result<(), CollectError> {
             packages.insert(package);
         }
     }
-    Ok(())
 }
 
-/// Only where the processors can be turned off.
-fn online(context: &mut Context<'_>) -> Result<(), CollectError> {
+/// Only where the first processor can be turned off, as `node_exporter` has it.
+fn online(context: &mut Context<'_>, cpus: &[String]) {
     let Context { roots, reader, samples, .. } = context;
     let folder = roots.sys.join("devices/system/cpu");
-    let cpus = numbered(&folder, "cpu")?;
-    let is_told = cpus.first().is_some_and(|cpu| {
-        let first = folder.join(cpu);
-        reader.attribute(&first, "online").is_some()
-    });
-    for cpu in cpus.iter().filter(|_| is_told) {
-        let is_online = reader.attribute(&folder.join(cpu), "online") == Some("1");
+    for cpu in cpus {
+        let is_online = reader.attribute(&folder, &format!("{cpu}/online")).map(|it| it == "1");
+        if is_online.is_none() && samples.families().all(|it| it.name() != ONLINE.name) {
+            return;
+        }
         let number = cpu.trim_start_matches("cpu");
-        samples.set(&ONLINE, &[number], crate::text::one_if(is_online));
+        samples.set(&ONLINE, &[number], crate::text::one_if(is_online == Some(true)));
     }
-    Ok(())
 }
 
 /// Returns the processors of a list like `0-3,7`.

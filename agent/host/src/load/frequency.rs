@@ -10,6 +10,9 @@ pub(crate) fn collect(context: &mut Context<'_>) -> Result<(), CollectError> {
     let folder = roots.sys.join("devices/system/cpu");
     for cpu in numbered(&folder, "cpu")? {
         let folder = folder.join(&cpu).join("cpufreq");
+        if !folder.is_dir() {
+            continue;
+        }
         let cpu = cpu.trim_start_matches("cpu");
         for (file, family) in &FAMILIES {
             if let Some(kilohertz) = reader.number(&folder, file) {
