@@ -147,7 +147,7 @@ fn one_command_builds_and_judges() {
     let build = |program: &Path, target: &str| {
         let mut command = Command::new(sources().join("build"));
         command.arg("--binary").arg(program).arg(folder.0.join(target));
-        command.env("CURFEW_EXTENSION", env!("CARGO_BIN_EXE_curfew-extension"));
+        command.env("CURFEW_EXTENSION_BUILDER", env!("CARGO_BIN_EXE_curfew-extension"));
         command.output().expect("bash is there")
     };
     let outputs = [build(&whole, "one"), build(&whole, "two")];

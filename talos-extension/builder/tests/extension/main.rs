@@ -3,6 +3,7 @@
 mod build;
 mod content;
 mod documents;
+mod examples;
 mod program;
 mod stage;
 mod wrapping;
