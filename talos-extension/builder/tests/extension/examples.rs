@@ -85,8 +85,8 @@ fn the_files_are_where_the_agent_looks_for_them() {
     let cluster = text(files.first().expect("it is the first"), &["content"]);
     let parsed = ClusterFile::parse(cluster);
     let file = parsed.file().expect("curfew check takes it");
-    let own = items(document, &["environment"]).iter().filter_map(Node::text);
-    let host = own.filter_map(|it| it.strip_prefix("CURFEW_HOST=")).next().expect("it is set");
+    let mut own = items(document, &["environment"]).iter().filter_map(Node::text);
+    let host = own.find_map(|it| it.strip_prefix("CURFEW_HOST=")).expect("it is set");
     let host = file.host(host).expect("it is a host");
     assert_eq!(host.system.label(), "talos");
 }
