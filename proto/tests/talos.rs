@@ -33,10 +33,10 @@ common.Error.code = 1 one common.Code
 common.Error.message = 2 one string
 common.Metadata.hostname = 1 one string
 common.Metadata.error = 2 one string
-machine.MachineService.Events(machine.EventsRequest) -> stream machine.Event
-machine.MachineService.Reboot(machine.RebootRequest) -> one machine.RebootResponse
-machine.MachineService.Shutdown(machine.ShutdownRequest) -> one machine.ShutdownResponse
-machine.MachineService.Version(google.protobuf.Empty) -> one machine.VersionResponse
+machine.MachineService.Events: one machine.EventsRequest -> stream machine.Event
+machine.MachineService.Reboot: one machine.RebootRequest -> one machine.RebootResponse
+machine.MachineService.Shutdown: one machine.ShutdownRequest -> one machine.ShutdownResponse
+machine.MachineService.Version: one google.protobuf.Empty -> one machine.VersionResponse
 machine.EventsRequest.tail_events = 1 one int32
 machine.EventsRequest.tail_id = 2 one string
 machine.EventsRequest.tail_seconds = 3 one int32
@@ -95,7 +95,7 @@ machine.VersionInfo.arch = 6 one string
 machine.PlatformInfo.name = 1 one string
 machine.PlatformInfo.mode = 2 one string
 machine.VersionResponse.messages = 1 many machine.Version
-cosi.resource.State.Get(cosi.resource.GetRequest) -> one cosi.resource.GetResponse
+cosi.resource.State.Get: one cosi.resource.GetRequest -> one cosi.resource.GetResponse
 cosi.resource.GetRequest.namespace = 1 one string
 cosi.resource.GetRequest.type = 2 one string
 cosi.resource.GetRequest.id = 3 one string
@@ -109,6 +109,9 @@ cosi.resource.Metadata.version = 4 one string
 cosi.resource.Spec.proto_spec = 1 one bytes
 cosi.resource.Spec.yaml_spec = 2 one string
 ";
+
+/// The one line that Talos 1.8 to 1.11 does not have; Curfew does not ask for it.
+const SINCE_1_12: &str = "machine.RebootRequest.Mode.FORCE = 2";
 
 /// The resource that is read as a `MachineStatusEvent`, as Talos defines it.
 const MACHINE_STATUS: &str = "
@@ -158,7 +161,7 @@ fn the_sources_of_talos_say_the_same() {
     theirs.extend(compile(&["v1alpha1/state.proto"], &[&sources.join("proto")]));
     let mut wanted = table(TALOS);
     wanted.extend(table(MACHINE_STATUS));
-    let missing: Vec<_> = wanted.difference(&theirs).collect();
+    let missing: Vec<_> = wanted.difference(&theirs).filter(|fact| *fact != SINCE_1_12).collect();
     assert!(missing.is_empty(), "Talos does not have: {missing:#?}");
 }
 
@@ -234,10 +237,10 @@ fn facts(file: &FileDescriptorProto) -> Vec<String> {
     for service in &file.service {
         for method in &service.method {
             let (asked, answer) = (plain(method.input_type()), plain(method.output_type()));
-            assert!(!method.client_streaming(), "nothing here is asked for in a stream");
-            let how = if method.server_streaming() { "stream" } else { "one" };
+            let stream = |is_stream| if is_stream { "stream" } else { "one" };
+            let (to, from) = (method.client_streaming(), method.server_streaming());
             let name = format!("{package}.{}.{}", service.name(), method.name());
-            facts.push(format!("{name}({asked}) -> {how} {answer}"));
+            facts.push(format!("{name}: {} {asked} -> {} {answer}", stream(to), stream(from)));
         }
     }
     facts

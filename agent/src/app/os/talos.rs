@@ -105,7 +105,9 @@ trait OnBattery {
 impl OnBattery for Status {
     fn on_battery(&self, host: &str) -> Option<u64> {
         let open = self.shutdown.as_ref()?;
-        let is_part = open.participants.iter().any(|name| name.as_str() == host);
+        let takes_part = open.participants.iter().any(|name| name.as_str() == host);
+        // Who was leaving before takes no part, and loses its power with the others.
+        let is_part = takes_part || self.planned_stop.is_some();
         let counts = open.standing == Standing::Declared
             && open.reasons.iter().any(|reason| reason.cause == Cause::Battery);
         (is_part && counts).then_some(open.number)
