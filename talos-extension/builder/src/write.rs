@@ -3,9 +3,9 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
 use crate::image::{Descriptor, Image, json};
@@ -47,11 +47,12 @@ pub fn archive(image: &Image, tag: &str, target: &Path) -> Result<()> {
 }
 
 /// Unpacks a tree as Talos' imager does: what has no entry of its own is made 0700, nothing is
-/// opened that is there already.
+/// opened that is there already. Unlike it, a path that leads out of `target`, by dots or by a
+/// link, is refused: here it would be the person's own machine.
 pub fn unpacked(tree: &Tree, target: &Path) -> Result<()> {
     folder(target)?;
     for entry in &tree.entries {
-        let path = target.join(&entry.path);
+        let path = within(target, &entry.path)?;
         let parent = path.parent().context("find the folder of an entry")?;
         DirBuilder::new()
             .recursive(true)
@@ -71,6 +72,17 @@ pub fn unpacked(tree: &Tree, target: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns where an entry belongs.
+fn within(target: &Path, entry: &str) -> Result<PathBuf> {
+    let mut path = target.to_owned();
+    for part in Path::new(entry).components() {
+        let is_plain = matches!(part, Component::Normal(_)) && !path.is_symlink();
+        ensure!(is_plain, "{entry:?} leads out of {}", target.display());
+        path.push(part);
+    }
+    Ok(path)
 }
 
 /// Writes a file in place of what was there.

@@ -170,6 +170,21 @@ fn one_command_builds_and_judges() {
 }
 
 #[test]
+fn scripts_say_how_they_are_used() {
+    let root = sources().join("..");
+    for script in ["talos-extension/build", "talos-extension/document", "systemd/build-deb"] {
+        let help = run(Command::new(root.join(script)).arg("--help"));
+        let text = String::from_utf8_lossy(&help.stdout).into_owned();
+        assert!(text.contains(&format!("\n  {script} ")), "{text}");
+        assert!(!text.contains("set -euo"), "{text}");
+        let refused = Command::new(root.join(script)).arg("--no-such-option").output();
+        let refused = refused.expect("bash is there");
+        assert!(!refused.status.success(), "{refused:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("try --help"), "{refused:?}");
+    }
+}
+
+#[test]
 fn exit_codes_tell_a_bad_extension_from_one_that_cannot_be_looked_at() {
     let folder = Folder::new();
     let layout = write(&extension(), &folder.0).expect("it can be written").layout;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use curfew_extension::build::{Written, write};
 use curfew_extension::layer;
 use curfew_extension::source;
-use curfew_extension::tree::{Kind, MODE_FILE, Tree};
+use curfew_extension::tree::{Entry, Kind, MODE_FILE, Tree};
 use curfew_extension::validate::validate;
 use curfew_extension::write::unpacked;
 
@@ -218,4 +218,27 @@ fn unpacking_does_what_talos_does() {
     assert_eq!(mode("rootfs/usr/local/lib"), 0o755);
     assert_eq!(fs::read(out.join("manifest.yaml")).expect("it is there"), b"");
     assert!(unpacked(&tree, &out).is_err(), "files that exist are not opened again");
+}
+
+#[test]
+fn unpacking_writes_nowhere_else() {
+    let folder = Folder::new();
+    let (inside, outside) = (folder.0.join("in"), folder.0.join("out"));
+    fs::create_dir(&outside).expect("it can be made");
+    let file = |path: &str| (path.to_owned(), MODE_FILE, b"x".to_vec());
+    let link = |to: &Path| Entry {
+        path: "link".to_owned(),
+        mode: 0o777,
+        kind: Kind::Symlink(to.display().to_string()),
+    };
+    let absolute = outside.join("x").display().to_string();
+    for path in ["../out/x", "a/../../out/x", absolute.as_str(), "link/x"] {
+        let mut tree = Tree::of_files([file(path)]);
+        tree.entries.retain(|it| matches!(it.kind, Kind::File(_)));
+        tree.entries.insert(0, link(&outside));
+        let failed = unpacked(&tree, &inside).expect_err(path);
+        assert!(failed.to_string().contains("leads out of"), "{failed:#}");
+        fs::remove_dir_all(&inside).expect("it is there");
+    }
+    assert_eq!(fs::read_dir(&outside).expect("it is there").count(), 0);
 }
