@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::host::Host;
 use crate::nut::{PORT, UPS, USER};
+use crate::talos::bare;
 use crate::timeline::Verb;
 
 /// The limits that a story sets; each is a value of the cluster file.
@@ -78,6 +79,8 @@ pub enum Nodes {
     Played,
     /// They are Talos nodes with the extension.
     Talos,
+    /// They are Talos nodes, and the agent is a plain process.
+    Bare,
 }
 
 /// Returns the file of the laboratory in `folder`.
@@ -85,6 +88,9 @@ pub fn cluster_file(folder: &Path, limits: &Limits, owner: Owner, nodes: Nodes) 
     let mut parts = vec![head(folder, limits, owner)];
     parts.extend(Host::ALL.map(|host| match owner {
         _ if nodes == Nodes::Talos && !host.is_owner() => talos_table(host),
+        _ if nodes == Nodes::Bare && !host.is_owner() => {
+            talos_table(host) + &bare_tables(&folder.join(host.name()).join("node"))
+        }
         Owner::Played { does_cut } => host_table(folder, host, does_cut),
         Owner::Debian { .. } if host.is_owner() => debian_table(host),
         Owner::Debian { is_mounted, .. } if is_mounted && host == Host::K8s1 => {
@@ -175,6 +181,14 @@ fn paths(folder: &Path, host: Host) -> String {
 
 fn talos_table(host: Host) -> String {
     table(host, "talos", &format!("needs = [{}]", needs(host)))
+}
+
+fn bare_tables(tree: &Path) -> String {
+    let (socket, proc, sys) = (bare::socket(tree), tree.join("proc"), tree.join("sys"));
+    let (socket, proc, sys) = (socket.display(), proc.display(), sys.display());
+    format!(
+        "[host.talos]\nsocket = \"{socket}\"\n[host.paths]\nproc = \"{proc}\"\nsys = \"{sys}\"\n"
+    )
 }
 
 fn needs(host: Host) -> String {

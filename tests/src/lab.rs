@@ -27,6 +27,7 @@ use crate::nut::{Nut, PASSWORD, Shown};
 use crate::report;
 use crate::simulated::Simulated;
 use crate::talos;
+use crate::talos::bare::Machined;
 use crate::timeline::{Fact, Timeline};
 use crate::ups::Ups;
 
@@ -49,6 +50,8 @@ pub struct Setup {
     pub server: Option<Server>,
     /// What the others are.
     pub nodes: Nodes,
+    /// What machined is like on nodes without a container.
+    pub machined: Machined,
 }
 
 impl Default for Setup {
@@ -61,6 +64,7 @@ impl Default for Setup {
             returning: None,
             server: None,
             nodes: Nodes::Played,
+            machined: Machined::default(),
         }
     }
 }
@@ -113,9 +117,15 @@ impl Lab {
             let [owner, ..] = &mut machines;
             *owner = debian(server, &name, folder, &network)?;
         }
-        if setup.nodes == Nodes::Talos {
-            for machine in machines.iter_mut().filter(|machine| !machine.host.is_owner()) {
-                *machine = talos_node(machine.host, &name, folder, &network)?;
+        for machine in machines.iter_mut().filter(|machine| !machine.host.is_owner()) {
+            let host = machine.host;
+            match setup.nodes {
+                Nodes::Played => {}
+                Nodes::Talos => *machine = talos_node(host, &name, folder, &network)?,
+                Nodes::Bare => {
+                    *machine =
+                        bare_node(host, setup, agent_paths(host, folder, &binary), &network)?;
+                }
             }
         }
         for machine in &machines {
@@ -346,6 +356,11 @@ impl Lab {
         self.machine(host).node().with_context(|| format!("{host} is no Talos node"))
     }
 
+    /// Returns the Talos node of `host`, which has no container.
+    pub fn bare(&self, host: Host) -> Result<&talos::Bare> {
+        self.machine(host).bare_node().with_context(|| format!("{host} is no bare Talos node"))
+    }
+
     /// Returns the machine of `host`.
     pub fn machine(&self, host: Host) -> &Machine {
         let [nfs, first, second] = &self.machines;
@@ -462,16 +477,26 @@ fn talos_node(host: Host, name: &str, folder: &Path, network: &Network) -> Resul
     Ok(Machine::talos(host, paths, node))
 }
 
+fn bare_node(host: Host, setup: &Setup, paths: Paths, network: &Network) -> Result<Machine> {
+    let tree = paths.state.with_file_name("node");
+    let namespace = network.namespace(host);
+    let node = talos::Bare::new(host, &setup.machined, &paths, namespace, tree)?;
+    Ok(Machine::bare(host, paths, node))
+}
+
 fn machine(host: Host, folder: &Path, binary: &Path, network: &Network) -> Machine {
+    Machine::new(host, agent_paths(host, folder, binary), network.namespace(host))
+}
+
+fn agent_paths(host: Host, folder: &Path, binary: &Path) -> Paths {
     let own = folder.join(host.name());
-    let paths = Paths {
+    Paths {
         binary: binary.to_owned(),
         cluster: folder.join("cluster.toml"),
         state: own.join("state"),
         pki: folder.join("pki").join(host.name()),
         log: own.join("agent.log"),
-    };
-    Machine::new(host, paths, network.namespace(host))
+    }
 }
 
 /// Agents without an operating system to boot hear each other within seconds.

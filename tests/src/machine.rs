@@ -15,7 +15,8 @@ use crate::directory::replace;
 use crate::ground::now;
 use crate::host::Host;
 use crate::process::Process;
-use crate::talos::{Container, Node};
+use crate::talos::node::Event;
+use crate::talos::{Bare, Container, Node};
 
 /// How long a machine takes for what it does.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +73,8 @@ enum Body {
     Booted(Box<server::Machine>),
     /// A Talos node, whose machined starts and ends the agent.
     Talos(Box<Node>),
+    /// A Talos node whose agent is a plain process.
+    Bare(Box<Bare>),
 }
 
 /// One machine.
@@ -86,6 +89,8 @@ pub struct Machine {
     pub does_start_after_power_loss: bool,
     /// Its power button works; the firmware's start after a power loss does not need it.
     pub has_button: bool,
+    /// The laboratory starts its agent; else it is on, and no more.
+    pub has_agent: bool,
     /// A supervisor starts an agent that has ended again.
     pub is_supervised: bool,
     /// Its network cable is plugged in.
@@ -112,12 +117,18 @@ impl Machine {
         Self::with_body(host, paths, Body::Talos(Box::new(node)))
     }
 
+    /// Makes a Talos node that is off and has no container.
+    pub fn bare(host: Host, paths: Paths, node: Bare) -> Self {
+        Self::with_body(host, paths, Body::Bare(Box::new(node)))
+    }
+
     fn with_body(host: Host, paths: Paths, body: Body) -> Self {
         Self {
             host,
             timing: Timing::default(),
             does_start_after_power_loss: true,
             has_button: true,
+            has_agent: true,
             is_supervised: true,
             is_plugged: true,
             paths,
@@ -148,13 +159,14 @@ impl Machine {
             Body::Played { agent, .. } => agent.as_ref(),
             Body::Booted(_) => None,
             Body::Talos(node) => node.container().map(Container::process),
+            Body::Bare(node) => node.agent(),
         }
     }
 
     /// Returns the machine that boots Debian, if it is one.
     pub const fn debian(&self) -> Option<&server::Machine> {
         match &self.body {
-            Body::Played { .. } | Body::Talos(_) => None,
+            Body::Played { .. } | Body::Talos(_) | Body::Bare(_) => None,
             Body::Booted(machine) => Some(machine),
         }
     }
@@ -162,7 +174,7 @@ impl Machine {
     /// Returns the machine that boots Debian, to change it.
     pub const fn debian_mut(&mut self) -> Option<&mut server::Machine> {
         match &mut self.body {
-            Body::Played { .. } | Body::Talos(_) => None,
+            Body::Played { .. } | Body::Talos(_) | Body::Bare(_) => None,
             Body::Booted(machine) => Some(machine),
         }
     }
@@ -170,22 +182,39 @@ impl Machine {
     /// Returns the Talos node, if it is one.
     pub const fn node(&self) -> Option<&Node> {
         match &self.body {
-            Body::Played { .. } | Body::Booted(_) => None,
+            Body::Played { .. } | Body::Booted(_) | Body::Bare(_) => None,
             Body::Talos(node) => Some(node),
+        }
+    }
+
+    /// Returns the Talos node without a container, if it is one.
+    pub const fn bare_node(&self) -> Option<&Bare> {
+        match &self.body {
+            Body::Played { .. } | Body::Booted(_) | Body::Talos(_) => None,
+            Body::Bare(node) => Some(node),
+        }
+    }
+
+    /// Looks at what has happened on a Talos node since the last look.
+    pub fn look_at_node(&mut self) -> Result<Vec<Event>> {
+        match &mut self.body {
+            Body::Played { .. } | Body::Booted(_) => Ok(Vec::new()),
+            Body::Talos(node) => node.look(),
+            Body::Bare(node) => node.look(),
         }
     }
 
     /// Returns the Talos node, to change it.
     pub const fn node_mut(&mut self) -> Option<&mut Node> {
         match &mut self.body {
-            Body::Played { .. } | Body::Booted(_) => None,
+            Body::Played { .. } | Body::Booted(_) | Body::Bare(_) => None,
             Body::Talos(node) => Some(node),
         }
     }
 
     /// Returns whether its operating system is real enough to start the agent by itself.
     pub const fn does_start_agent(&self) -> bool {
-        matches!(self.body, Body::Booted(_) | Body::Talos(_))
+        matches!(self.body, Body::Booted(_) | Body::Talos(_) | Body::Bare(_))
     }
 
     /// Returns where its agent's output is.
@@ -248,6 +277,7 @@ impl Machine {
             Body::Played { .. } => replace(&self.paths.state.join("boot-id"), &id()?),
             Body::Booted(machine) => machine.container_mut().boot(),
             Body::Talos(node) => node.boot(&id()?),
+            Body::Bare(node) => node.boot(&id()?),
         }
     }
 
@@ -259,6 +289,7 @@ impl Machine {
             Body::Played { .. } => self.end_agent(),
             Body::Booted(machine) => return machine.cut(),
             Body::Talos(node) => node.cut(),
+            Body::Bare(node) => node.cut(),
         }
         Ok(())
     }
@@ -274,6 +305,7 @@ impl Machine {
     pub fn start_agent(&mut self) -> Result<()> {
         if let Body::Played { namespace, agent } = &mut self.body
             && agent.is_none()
+            && self.has_agent
         {
             *agent = Some(self.paths.start(self.host, namespace)?);
         }
@@ -295,6 +327,10 @@ impl Machine {
             }
             Body::Talos(node) => {
                 node.container().map_or(Ok(()), |container| container.signal(signal))
+            }
+            Body::Bare(node) => {
+                node.signal(signal);
+                Ok(())
             }
         }
     }

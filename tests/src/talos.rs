@@ -8,6 +8,9 @@
 //! read-only root in which there is nothing but the agent, no `CAP_SYS_BOOT`, no new privileges,
 //! containerd's filter of system calls.
 //!
+//! A [`Bare`] node has no container: its agent is a plain process, which is all that most stories
+//! of machined need.
+//!
 //! Reading order: [`binary`] is the agent without a libc; [`extension`] what the image ships;
 //! [`spec`] the configuration; [`container`] the process; [`Node`] the machine; [`story`] what
 //! stories begin with.
@@ -16,6 +19,8 @@
 //! [`ability`] says so and the story is skipped, loudly.
 
 pub mod ability;
+pub mod bare;
+pub mod bare_story;
 pub mod binary;
 pub mod container;
 pub mod extension;
@@ -23,5 +28,6 @@ pub mod node;
 pub mod spec;
 pub mod story;
 
+pub use bare::Bare;
 pub use container::Container;
 pub use node::Node;

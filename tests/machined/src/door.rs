@@ -99,9 +99,11 @@ async fn visit(stream: UnixStream, node: Arc<Node>) {
         async move { Ok::<_, Infallible>(hear(request, api, caller, &node).await) }
     });
     let server = http2::Builder::new(TokioExecutor::new());
+    let mut hang_ups = node.hang_ups.subscribe();
     let mut connection = std::pin::pin!(server.serve_connection(stream, answer));
     tokio::select! {
         ended = connection.as_mut() => return drop(ended),
+        Ok(()) = hang_ups.changed() => return,
         () = node.api_ends.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     drop(connection.await);

@@ -92,7 +92,8 @@ impl Machine {
             | Command::Order(_)
             | Command::PressButton
             | Command::CtrlAltDel
-            | Command::RestartService => {
+            | Command::RestartService
+            | Command::HangUp => {
                 if let Some(boot) = &mut self.boot {
                     boot.take(&command);
                 }
@@ -154,17 +155,14 @@ impl Boot {
                     });
                 }
             }
-            // As a task: a call may find the queue of runs full, which only we empty.
-            Command::Order(sequence) => self.spawn(async move |node| {
-                drop(node.call(sequence).await);
-                Done::Part
-            }),
+            Command::Order(sequence) => self.spawn_run(self.node.by_call(sequence)),
             Command::PressButton => self.spawn_run(forced(Sequence::Shutdown { force: true })),
             Command::CtrlAltDel => self.spawn_run(forced(Sequence::Reboot { force: true })),
             Command::RestartService => self.spawn(async |node| {
                 node.service.restart().await;
                 Done::Part
             }),
+            Command::HangUp => self.node.hang_ups.send_modify(|count| *count += 1),
             Command::Boot | Command::Cut | Command::Break(_) | Command::Mend(_) => {}
         }
     }

@@ -33,6 +33,8 @@ pub(crate) struct Node {
     pub(crate) api_ends: CancellationToken,
     /// Cancelled when nothing that is published reaches anybody any more.
     pub(crate) is_mute: CancellationToken,
+    /// How often all connections were ended.
+    pub(crate) hang_ups: watch::Sender<u32>,
     /// What is to be run.
     pub(crate) runs: mpsc::Sender<Run>,
     lock: Arc<Lock>,
@@ -89,6 +91,7 @@ impl Node {
             reports: reports.clone(),
             api_ends: CancellationToken::new(),
             is_mute: CancellationToken::new(),
+            hang_ups: watch::Sender::new(0),
             runs,
             lock: Lock::new(),
             end: watch::Sender::new(None),
@@ -109,23 +112,24 @@ impl Node {
     }
 
     /// Answers a call for a sequence with its actor; the sequence comes later, if it does
-    /// (facts §2.4). A shutdown takes over whatever runs, all else only what it may.
+    /// (facts §2.4).
     pub(crate) async fn call(&self, sequence: Sequence) -> String {
-        let number = self.actors.fetch_add(1, Ordering::Relaxed);
-        let actor = format!("{:08x}-0000-4000-8000-{number:012x}", std::process::id());
+        let run = self.by_call(sequence);
+        let actor = run.actor.clone().unwrap_or_default();
         self.report(Report::Called(sequence, actor.clone())).await;
-        let is_takeover = matches!(sequence, Sequence::Shutdown { .. });
-        if !self.has(&Fault::DropsCalls) {
-            self.ask(Run { sequence, actor: Some(actor.clone()), is_takeover }).await;
+        if !self.has(&Fault::DropsCalls) && self.runs.send(run).await.is_err() {
+            // The machine is off.
         }
         actor
     }
 
-    /// Has a sequence run.
-    pub(crate) async fn ask(&self, run: Run) {
-        if self.runs.send(run).await.is_err() {
-            // The machine is off.
-        }
+    /// Returns what a call of the API has run, for an actor of its own: a shutdown takes over
+    /// whatever runs, all else only what it may.
+    pub(crate) fn by_call(&self, sequence: Sequence) -> Run {
+        let number = self.actors.fetch_add(1, Ordering::Relaxed);
+        let actor = format!("{:08x}-0000-4000-8000-{number:012x}", std::process::id());
+        let is_takeover = matches!(sequence, Sequence::Shutdown { .. });
+        Run { sequence, actor: Some(actor), is_takeover }
     }
 
     /// Runs a sequence to its end.
@@ -208,8 +212,16 @@ impl Node {
 
     async fn perform(&self, phase: Phase, actor: Option<&str>, turn: &Turn) -> Result<(), Failure> {
         // Nothing but its own end ends it (facts §0.8).
-        self.until_not(&Fault::Hangs(phase.name.to_owned())).await;
+        let hang = Fault::Hangs(phase.name.to_owned());
+        let is_start = phase.task == Task::StartEverything;
+        if !is_start {
+            self.until_not(&hang).await;
+        }
         self.carry_out(phase.task, actor, turn).await?;
+        if is_start {
+            // Not ours, but another service does not come up.
+            self.until_not(&hang).await;
+        }
         if self.has(&Fault::Fails(phase.name.to_owned())) {
             return Err(Failure::Fatal(format!("{} could not be done", phase.task.name())));
         }

@@ -21,7 +21,7 @@ pub enum Command {
     Started(Option<u32>),
     /// The process of the service has ended.
     Ended,
-    /// Somebody else calls the API: `talosctl`, say.
+    /// Somebody else calls the API: `talosctl`, say. That is not reported as a call.
     Order(Sequence),
     /// The power button: a shutdown with force that takes over (facts §2.4).
     PressButton,
@@ -29,6 +29,9 @@ pub enum Command {
     CtrlAltDel,
     /// The service is stopped and started, as for a change of its configuration (facts §1.7).
     RestartService,
+    /// machined ends all connections, as it ends the stream of a reader that falls behind
+    /// (facts §2.3).
+    HangUp,
     /// Something goes wrong from now on.
     Break(Fault),
     /// It no longer does.
@@ -128,7 +131,7 @@ pub enum CommandError {
     /// Nothing of the kind.
     #[error(
         "commands are: boot, cut, started [PID], ended, shutdown [force], reboot [force], upgrade, \
-         reset [reboot], button, ctrl-alt-del, restart-service, break FAULT, mend FAULT"
+         reset [reboot], button, ctrl-alt-del, restart-service, hang-up, break FAULT, mend FAULT"
     )]
     Unknown,
     /// A fault that does not exist.
@@ -157,6 +160,7 @@ impl FromStr for Command {
             ("button", "") => Self::PressButton,
             ("ctrl-alt-del", "") => Self::CtrlAltDel,
             ("restart-service", "") => Self::RestartService,
+            ("hang-up", "") => Self::HangUp,
             ("break", fault) => Self::Break(fault.parse()?),
             ("mend", fault) => Self::Mend(fault.parse()?),
             _ => return Err(CommandError::Unknown),

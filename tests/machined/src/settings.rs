@@ -138,6 +138,7 @@ pub enum Fault {
     /// This phase fails at its end, as `drain` does without an API server (facts §0.2).
     Fails(String),
     /// This phase never ends and cannot be cancelled, as an unmount of dead NFS (facts §0.8).
+    /// `startEverything` hangs after the agent was started.
     Hangs(String),
     /// Some containers cannot be stopped: phase `cleanup` ends all the same (facts §3.6).
     PodsSurvive,

@@ -124,9 +124,14 @@ impl Lab {
 
     /// Has an operator give an order, such as `shutdown`, to the agent of k8s-1.
     pub fn order(&self, words: &[&str]) -> Result<()> {
+        self.order_at(Host::K8s1, words)
+    }
+
+    /// As [`Lab::order`], to the agent of `host`.
+    pub fn order_at(&self, host: Host, words: &[&str]) -> Result<()> {
         let binary = crate::agent::binary()?;
         let pki = self.folder().join("pki").join(format!("operator-{OPERATOR}"));
-        let server = format!("{}:9101", Host::K8s1.address());
+        let server = format!("{}:9101", host.address());
         let options = ["--server", &server, "--pki"].map(AsRef::as_ref);
         let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
         let args = [words.as_slice(), &options, &[pki.as_os_str()]].concat();

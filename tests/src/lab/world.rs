@@ -133,6 +133,7 @@ impl Lab {
             Next::Cut => self.cut(host),
             Next::PowerOn => self.power_on(host),
             Next::Boot | Next::RestartAgent if self.machine(host).does_start_agent() => Ok(()),
+            Next::Boot | Next::RestartAgent if !self.machine(host).has_agent => Ok(()),
             Next::Boot | Next::RestartAgent => {
                 self.timeline.add(host, Fact::AgentStarted);
                 self.machine_mut(host).start_agent()
@@ -217,8 +218,7 @@ impl Lab {
 
     /// Looks at a Talos node: what machined does, and how the agent takes it.
     fn look_at_node(&mut self, host: Host) -> Result<()> {
-        let Some(node) = self.machine_mut(host).node_mut() else { return Ok(()) };
-        for event in node.look()? {
+        for event in self.machine_mut(host).look_at_node()? {
             match event {
                 Event::Said(report) => self.on_report(host, report)?,
                 Event::Ended(code) => self.timeline.add(host, Fact::AgentEnded(code)),

@@ -252,7 +252,7 @@ fn times() -> Times {
 }
 
 /// As the kernel writes it on a client whose pods have an export of the owner's.
-fn nfs_mount(host: Host) -> String {
+pub(super) fn nfs_mount(host: Host) -> String {
     let (server, client) = (Host::Nfs.address(), host.address());
     format!(
         "36 30 0:31 / /var/lib/kubelet/pods/1/volumes/kubernetes.io~nfs/media rw,relatime shared:9 \

@@ -101,6 +101,17 @@ async fn a_stream_goes_on_after_an_id_and_refuses_what_is_none() {
 }
 
 #[tokio::test]
+async fn a_connection_may_end_at_any_time() {
+    let (settings, folder) = settings("hang-up");
+    let standin = Standin::booted(settings).await;
+    let mut visitor = Visitor::new(&folder).await;
+    let mut events = visitor.listen().await;
+    standin.send(Command::HangUp).await;
+    assert!(!matches!(events.message().await, Ok(Some(_))));
+    assert!(Visitor::new(&folder).await.tag().await.is_ok());
+}
+
+#[tokio::test]
 async fn the_stage_is_a_resource_in_two_forms() {
     let (settings, folder) = settings("stage");
     let _standin = Standin::booted(settings).await;
