@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use curfew_extension::tree::{CONTAINERS, MODE_EXECUTABLE, MODE_FILE, SERVICES, Tree};
 use curfew_extension::yaml::{self, Node};
+use curfew_extension::{source, write};
 
 use crate::talos::binary;
 
@@ -44,22 +46,31 @@ pub struct Mount {
 }
 
 impl Extension {
-    /// Unpacks the extension in the new folder `folder`; `CURFEW_EXTENSION` names the unpacked
-    /// tree of an image, with `manifest.yaml` and `rootfs/`, to take instead.
+    /// Unpacks the extension in `folder`, as Talos' imager does: what `talos-extension/` puts into
+    /// an image, with the agent of this build. `CURFEW_EXTENSION` names an image to take instead.
     pub fn unpack(folder: &Path) -> Result<Self> {
-        if let Some(image) = std::env::var_os("CURFEW_EXTENSION") {
-            let base = PathBuf::from(image).join("rootfs/usr/local");
-            let service = Service::read(&base.join("etc/containers/curfew.yaml"))?;
-            return Ok(Self { root: base.join("lib/containers").join(&service.name), service });
-        }
-        let service = Service::read(&checkout().join("talos-extension/curfew.yaml"))?;
-        let [program, ..] = service.args.as_slice() else { bail!("the service has no program") };
-        let root = folder.join("root");
-        fs::create_dir_all(&root).context("make the root of a container")?;
-        let place = root.join(program.trim_start_matches('/'));
-        fs::copy(binary::linked()?, place).context("put the agent into its root")?;
-        Ok(Self { root, service })
+        let tree = match std::env::var_os("CURFEW_EXTENSION") {
+            Some(image) => source::open(Path::new(&image)).context("read CURFEW_EXTENSION")?.tree,
+            None => own_tree()?,
+        };
+        let image = folder.join("image");
+        write::unpacked(&tree, &image).context("unpack the extension")?;
+        let service = Service::read(&image.join(SERVICES).join("curfew.yaml"))?;
+        Ok(Self { root: image.join(CONTAINERS).join(&service.name), service })
     }
+}
+
+/// What of an image a container has to do with.
+fn own_tree() -> Result<Tree> {
+    let path = checkout().join("talos-extension/curfew.yaml");
+    let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    let Service { name, args, .. } = Service::read(&path)?;
+    let [program, ..] = args.as_slice() else { bail!("the service has no program") };
+    let agent = fs::read(binary::linked()?).context("read the agent")?;
+    Ok(Tree::of_files([
+        (format!("{SERVICES}/{name}.yaml"), MODE_FILE, text),
+        (format!("{CONTAINERS}/{name}{program}"), MODE_EXECUTABLE, agent),
+    ]))
 }
 
 impl Service {
