@@ -221,6 +221,27 @@ fn a_mount_table_that_hangs_does_not_hold_up_the_end() {
     });
 }
 
+#[test]
+fn a_machined_that_hangs_does_not_hold_up_the_end_either() {
+    alone("machined", |folder| {
+        let paths = write_proc(folder, "1/mountinfo");
+        // The kernel takes the connection, and nobody ever reads from it.
+        let socket = folder.join("machine.sock");
+        let _silent = UnixListener::bind(&socket).unwrap();
+        let sys = format!("sys = \"{}\"", folder.join("sys").display());
+        let talos = format!("[host.talos]\nsocket = \"{}\"", socket.display());
+        write_cluster(folder, "talos", &format!("{talos}\n{paths}\n{sys}"));
+        let agent = Agent::start(folder, &["--host", "k8s-1", "--stay-up"]);
+        let knows = |(_, page): (u16, String)| {
+            page.contains("never says that they have stopped") && page.contains("nfs-mounts")
+        };
+        until("it knows that it is blind", || get(OWN, "/health").filter(|it| knows(it.clone())));
+        let pid = agent.pid();
+        let (status, took) = agent.end(pid, Signal::SIGTERM);
+        assert!(status.success() && took < END_LIMIT, "{status} after {took:?}");
+    });
+}
+
 /// The first process of a container ignores signals that nobody listens for, and here the thread
 /// that does everything else hangs.
 #[test]

@@ -97,8 +97,8 @@ fn describe(options: &RunOptions, failed: &anyhow::Error) -> Standby {
 
 const NO_FILE: &str = "give this host the file; on Talos it stands in the ExtensionServiceConfig \
                        document `curfew`, and Talos restarts the agent when that changes";
-const BAD_FILE: &str = "correct these lines, try with `curfew check FILE`, and apply the file again; \
-                        on Talos it stands in the ExtensionServiceConfig document `curfew`";
+const BAD_FILE: &str = "correct these lines, try with `curfew check FILE`, and apply the file \
+                        again; on Talos it stands in the ExtensionServiceConfig document `curfew`";
 const NO_HOST: &str = "set CURFEW_HOST to the name of this host in the file; on Talos it stands in \
                        the `environment` of the ExtensionServiceConfig document `curfew`";
 const MAY_HEAL: &str = "put that right; it is tried again every 10 s";

@@ -46,7 +46,9 @@ impl Table {
     /// left out; subvolumes, neither of which is a part of the other, are not. So is what another
     /// mount covers.
     pub(super) fn filesystems(&self) -> Vec<&Mount> {
-        let places = self.0.iter().map(|mount| (mount.parent, mount.point.as_path()));
+        // What a sandbox hides from this process is there for all others.
+        let covers = self.0.iter().filter(|mount| !mount.root.starts_with(VEIL));
+        let places = covers.map(|mount| (mount.parent, mount.point.as_path()));
         let covered: BTreeSet<(u32, &Path)> = places.collect();
         let is_wanted = |mount: &&Mount| {
             let is_covered = covered.contains(&(mount.id, mount.point.as_path()));
@@ -164,6 +166,8 @@ const LOCAL: [&str; 14] = [
 /// Through these a way may lead: layers of the machine's own images, and the kernel's memory.
 const HARMLESS: [&str; 9] =
     ["overlay", "squashfs", "erofs", "iso9660", "rootfs", "ramfs", "devtmpfs", "proc", "sysfs"];
+/// From where systemd covers what a unit may not see, within the file system of `/run`.
+const VEIL: &str = "/systemd/inaccessible";
 /// As the collector `filesystem` of `node_exporter` leaves them out.
 const LEFT_OUT: [&str; 3] = ["/dev", "/proc", "/sys"];
 const LEFT_OUT_BELOW: [&str; 5] = [

@@ -263,6 +263,22 @@ mod tests {
     }
 
     #[test]
+    fn what_this_host_holds_is_there() {
+        let mut answer = answer(|_| {});
+        assert!(!page(&answer).contains("NFS"), "an agent that has not looked yet");
+        for (name, reason) in [(NFS_MOUNTS, "2 of nfs"), (PODS, "pods run here")] {
+            answer.health.checks.push(CheckAnswer {
+                name: name.to_owned(),
+                state: "pass".to_owned(),
+                reason: reason.to_owned(),
+                remedy: None,
+            });
+        }
+        let page = page(&answer);
+        assert!(page.contains("\nmounts    NFS: 2 of nfs; pods run here\n"), "{page}");
+    }
+
+    #[test]
     fn what_is_not_known_is_said_and_never_shown_as_a_number() {
         let page = page(&answer(|status| {
             status.ups.line = Line::Unknown;

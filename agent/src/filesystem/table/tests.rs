@@ -99,6 +99,16 @@ fn subvolumes_are_shown_and_what_a_sandbox_binds_is_not() {
 }
 
 #[test]
+fn what_a_sandbox_hides_is_known_and_not_asked() {
+    let hidden = "2 1 8:1 / / ro - ext4 /dev/sda1 rw\n\
+                  3 2 0:40 / /run ro - tmpfs tmpfs rw\n\
+                  4 2 8:2 / /home ro - ext4 /dev/sda2 rw\n\
+                  5 4 0:40 /systemd/inaccessible/dir /home ro - tmpfs tmpfs rw\n";
+    assert_eq!(points(hidden), ["/", "/home", "/run"]);
+    assert_eq!(ways(hidden), ["/run", "/"]);
+}
+
+#[test]
 fn what_comes_and_goes_with_containers_is_left_out() {
     let busy = "2 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
                 3 2 0:41 / /dev/shm rw - tmpfs tmpfs rw\n\
