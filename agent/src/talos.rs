@@ -1,8 +1,8 @@
 //! Talos: what machined says of this node, and how it is called.
 //!
 //! [`Watch`] keeps the stream of events and publishes a [`View`]; whoever calls, or looks, goes by
-//! the latest one and asks nobody. [`node`] has the rules by which events become a state, [`client`]
-//! the calls. What follows from it for the shutdown of this host is decided elsewhere.
+//! the latest one and asks nobody. [`node`] has the rules by which events become a state,
+//! [`client`] the calls. What follows from it for the shutdown of this host is decided elsewhere.
 
 pub mod client;
 pub mod node;

@@ -15,9 +15,9 @@
 //!         told as a problem; called once more if nothing runs
 //! ```
 //!
-//! `force` leaves out cordon and drain alone. Those fail without an API server, and what fails there
-//! has all pods killed: a declared stop goes without, and takes over a drain that somebody else
-//! began. Talos can neither hold nor cut: the owner of a UPS is never such a host.
+//! `force` leaves out cordon and drain alone. Those fail without an API server, and what fails
+//! there has all pods killed: a declared stop goes without, and takes over a drain that somebody
+//! else began. Talos can neither hold nor cut: the owner of a UPS is never such a host.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -207,7 +207,10 @@ impl TalosPower {
             Err(failed) => {
                 let why = Chain(&failed).to_string();
                 warn!(failure = why, "machined has not taken the call");
-                self.talos.modify(|view| view.missed = Some(Missed::NotTaken(why)));
+                // Who asks for a drain is a person, who hears of it.
+                if force {
+                    self.talos.modify(|view| view.missed = Some(Missed::NotTaken(why)));
+                }
                 refused(&failed)
             }
         }

@@ -5,7 +5,7 @@
 //! ```text
 //!             START                       STOP          NOOP, with an error
 //! nothing ──────────────► running ──────────────► over ──┬─► canceled: nothing goes down any more
-//!    ▲                    │      ▲                       ├─► failed: machined ends the node at once
+//!    ▲                    │      ▲                       ├─► failed: it ends the node at once
 //!    └─ START of another ─┘      └── phases              └─► done: it was told as a failure, too
 //! ```
 //!

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Nothing says where the past ends and the present begins, so what is replayed is published when
-//! nothing has come for a moment. The stage is read at each connection, too: the past is a ring, and
-//! what lies too far back is not told.
+//! nothing has come for a moment. The stage is read at each connection, too: the past is a ring,
+//! and what lies too far back is not told.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,11 +18,11 @@ use std::time::Duration;
 use curfew_nut::error::Chain;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::client::{CallError, Events, Tail};
 use super::node::{Event, Happening, Node};
-use super::{Contact, Lost, Talos};
+use super::{Contact, Lost, Problem, Talos};
 
 /// Follows machined.
 #[derive(Debug)]
@@ -179,12 +179,15 @@ impl Watch {
             Contact { is_kept: true, since: Instant::now(), was_kept: true, failure: None };
         let node = self.node.clone();
         info!(stage = ?node.stage, way = ?node.way(), "machined tells its events");
+        let known = self.talos.view().node.problem();
         self.talos.modify(|view| (view.contact, view.node) = (contact, node));
+        self.report(known);
     }
 
     /// Most events change nothing, and nobody hears of those.
     fn publish(&self) {
-        if self.talos.view().node == self.node {
+        let before = self.talos.view();
+        if before.node == self.node {
             return;
         }
         let node = self.node.clone();
@@ -192,6 +195,18 @@ impl Watch {
             view.missed = view.missed.take().filter(|_| !node.is_shutting_down());
             view.node = node;
         });
+        self.report(before.problem());
+    }
+
+    /// Each problem aloud, and once.
+    fn report(&self, known: Option<Problem>) {
+        let problem =
+            self.talos.view().problem().filter(|it| known.is_none_or(|known| known != *it));
+        match problem {
+            Some(Problem { is_grave: true, reason, remedy }) => error!("{reason}: {remedy}"),
+            Some(Problem { is_grave: false, reason, remedy }) => warn!("{reason}: {remedy}"),
+            None => {}
+        }
     }
 
     /// What was known stays: on the way down the socket goes as everything does.

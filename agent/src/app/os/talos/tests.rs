@@ -1,5 +1,6 @@
 //! What the coordinator hears of a Talos node, and what is said at its end.
 
+use curfew_coordinator::Trigger;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -167,4 +168,48 @@ async fn without_machined_nothing_is_known_of_a_node_that_was_up() {
     assert_eq!(level_of(&view, Level::Up), Level::Unknown);
     view.contact.was_kept = false;
     assert_eq!(level_of(&view, Level::Unknown), Level::Unknown);
+}
+
+/// Returns what is shown while `cause` has a shutdown declared.
+fn declared(cause: Cause) -> Snapshot {
+    let mut snapshot = crate::health::tests::snapshot();
+    let trigger = match cause {
+        Cause::Battery => Trigger::LowBattery,
+        Cause::Order => Trigger::Operator,
+    };
+    crate::health::tests::declare(&mut snapshot, trigger, cause);
+    snapshot
+}
+
+#[tokio::test]
+async fn a_drain_is_taken_over_when_the_battery_sets_a_time_and_not_before() {
+    let mut story = contact(FakeMachined::start()).await;
+    let power = Arc::new(TalosPower::new(story.node.talos.clone()));
+    let (show, shown) = watch::channel(Arc::new(crate::health::tests::snapshot()));
+    story.tasks.spawn(async move {
+        let Ok(()) = hurry("k8s-1".to_owned(), power, shown, CancellationToken::new()).await;
+    });
+    story.machined.sequence("shutdown", Action::Start, "talosctl");
+    story.machined.phase("drain");
+    story.until(|view| view.node.draining().is_some()).await;
+    show.send_replace(Arc::new(declared(Cause::Order)));
+    tokio::task::yield_now().await;
+    assert!(story.machined.shutdowns().is_empty(), "an order has time for the drain");
+    show.send_replace(Arc::new(declared(Cause::Battery)));
+    story.until(|view| !view.ours.is_empty()).await;
+    assert_eq!(story.machined.shutdowns(), [true]);
+}
+
+#[test]
+fn the_battery_counts_for_who_takes_part_or_was_leaving_before() {
+    let mut status = declared(Cause::Battery).status;
+    assert_eq!(status.on_battery("k8s-1"), Some(7));
+    assert_eq!(status.on_battery("nobody"), None);
+    status.planned_stop = Some(curfew_coordinator::OsStop::Off);
+    assert_eq!(status.on_battery("nobody"), Some(7));
+    if let Some(open) = &mut status.shutdown {
+        open.standing = Standing::Returning;
+    }
+    assert_eq!(status.on_battery("k8s-1"), None, "the mains are back");
+    assert_eq!(declared(Cause::Order).status.on_battery("k8s-1"), None);
 }
