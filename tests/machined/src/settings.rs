@@ -156,7 +156,7 @@ pub enum Fault {
     LosesLastWords,
 }
 
-/// Returns `Name` or `Name(phase)` as a fault.
+/// Reads a fault as it is written in a line: its name, and for some a phase.
 impl std::str::FromStr for Fault {
     type Err = UnknownFault;
 

@@ -38,14 +38,13 @@ async fn since_1_13_an_unknown_caller_waits_and_is_refused() {
     settings.version = Version::new(13, 9);
     settings.service = Service::OnCri;
     settings.times.caller_check = Duration::from_millis(100);
-    let standin = Standin::booted(settings).await;
-    // It is not this process that is the service.
-    standin.send(Command::Started(Some(1))).await;
+    let mut standin = Standin::booted(settings).await;
     let mut visitor = Visitor::new(&folder).await;
     let start = tokio::time::Instant::now();
     let refused = visitor.tag().await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     assert!(start.elapsed() >= Duration::from_millis(100));
+    standin.until(&Report::Refused(Refusal::Caller)).await;
 }
 
 #[tokio::test]
