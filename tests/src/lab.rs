@@ -10,11 +10,11 @@ use curfew_coordinator::{Line, Presence, Status, Time};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::agent::{self, Paths};
+use crate::agent;
 use crate::battery::Battery;
 use crate::cluster_file::{CLUSTER, Limits, Nodes, Owner, cluster_file, machine_program};
 use crate::debian::device::Device;
-use crate::debian::server::{self, Folders};
+use crate::debian::server;
 use crate::debian::story;
 use crate::debian::{Container, Server};
 use crate::directory::{Directory, write, write_program, write_secret};
@@ -31,6 +31,7 @@ use crate::talos::bare::Machined;
 use crate::timeline::{Fact, Timeline};
 use crate::ups::Ups;
 
+mod build;
 mod world;
 
 pub(crate) use world::pass_a_moment;
@@ -112,22 +113,7 @@ impl Lab {
         let network = Network::build(&name)?;
         let packets = world::open_packets()?;
         let ups = ups(setup, folder, &network)?;
-        let mut machines = Host::ALL.map(|host| machine(host, folder, &binary, &network));
-        if let Some(server) = &setup.server {
-            let [owner, ..] = &mut machines;
-            *owner = debian(server, &name, folder, &network)?;
-        }
-        for machine in machines.iter_mut().filter(|machine| !machine.host.is_owner()) {
-            let host = machine.host;
-            match setup.nodes {
-                Nodes::Played => {}
-                Nodes::Talos => *machine = talos_node(host, &name, folder, &network)?,
-                Nodes::Bare => {
-                    *machine =
-                        bare_node(host, setup, agent_paths(host, folder, &binary), &network)?;
-                }
-            }
-        }
+        let machines = build::machines(setup, &name, folder, &binary, &network)?;
         for machine in &machines {
             if machine.debian().is_none() {
                 std::fs::create_dir_all(machine.state()).context("make a state directory")?;
@@ -442,61 +428,6 @@ fn ups(setup: &Setup, folder: &Path, network: &Network) -> Result<Ups> {
         return Ok(Ups::Simulated(Simulated::start(&owner, seconds)?));
     }
     Ok(Ups::Real(Nut::new(&folder.join("nut"), &owner, setup.shown)?, Battery::default()))
-}
-
-fn debian(setup: &Server, name: &str, folder: &Path, network: &Network) -> Result<Machine> {
-    let host = Host::Nfs;
-    network.let_all_ping(host)?;
-    let own = folder.join(host.name());
-    let folders = Folders { own: &own, common: folder, ups: &folder.join("ups") };
-    let machine = server::Machine::install(setup, name, folders, &network.namespace(host))?;
-    let root = machine.container().root();
-    let paths = Paths {
-        binary: root.join("usr/bin/curfew"),
-        cluster: root.join("etc/curfew/cluster.toml"),
-        state: root.join("var/lib/curfew"),
-        pki: root.join("etc/curfew/pki"),
-        log: own.join("journal"),
-    };
-    Ok(Machine::booted(host, paths, machine))
-}
-
-fn talos_node(host: Host, name: &str, folder: &Path, network: &Network) -> Result<Machine> {
-    let own = folder.join(host.name());
-    let folders = talos::node::Folders { own: own.clone(), common: folder.to_owned() };
-    let tree = folders.tree();
-    let name = format!("{name}-{host}");
-    let node = talos::Node::new(host, &name, &network.namespace(host), folders)?;
-    let paths = Paths {
-        binary: PathBuf::new(),
-        cluster: folder.join("cluster.toml"),
-        state: tree.join("var/lib/curfew"),
-        pki: folder.join("pki").join(host.name()),
-        log: own.join("agent.log"),
-    };
-    Ok(Machine::talos(host, paths, node))
-}
-
-fn bare_node(host: Host, setup: &Setup, paths: Paths, network: &Network) -> Result<Machine> {
-    let tree = paths.state.with_file_name("node");
-    let namespace = network.namespace(host);
-    let node = talos::Bare::new(host, &setup.machined, &paths, namespace, tree)?;
-    Ok(Machine::bare(host, paths, node))
-}
-
-fn machine(host: Host, folder: &Path, binary: &Path, network: &Network) -> Machine {
-    Machine::new(host, agent_paths(host, folder, binary), network.namespace(host))
-}
-
-fn agent_paths(host: Host, folder: &Path, binary: &Path) -> Paths {
-    let own = folder.join(host.name());
-    Paths {
-        binary: binary.to_owned(),
-        cluster: folder.join("cluster.toml"),
-        state: own.join("state"),
-        pki: folder.join("pki").join(host.name()),
-        log: own.join("agent.log"),
-    }
 }
 
 /// Agents without an operating system to boot hear each other within seconds.

@@ -16,11 +16,12 @@ const INLINE_TESTS_MAX: usize = 150;
 const LINE_MAX: usize = 100;
 
 /// Test code that sleeps, how often, and why that waits for no state.
-const SLEEPS: [(&str, usize, &str); 5] = [
+const SLEEPS: [(&str, usize, &str); 6] = [
     ("agent/nut/tests/hostile.rs", 1, "the pace of a server that drips its answer"),
     ("agent/nut/tests/real_upsd.rs", 1, "between two looks of its eventually()"),
     ("agent/src/power/command/tests.rs", 1, "between two looks of its eventually()"),
     ("agent/src/task/tests.rs", 1, "a driver that runs long, on paused time"),
+    ("tests/machined/src/node.rs", 4, "how long a machine takes that goes down; it is played"),
     ("tests/src/lab/world.rs", 1, "between two steps of the laboratory's eventually()"),
 ];
 
