@@ -25,6 +25,7 @@ mod nfs_server;
 mod os;
 mod outlet;
 mod peering;
+mod reboot;
 mod show;
 mod standby;
 mod translate;
@@ -208,7 +209,6 @@ impl Agent {
         let Showing { snapshot, counters, journal, holding } = showing;
         let (snapshots, shown) = watch::channel(Arc::new(snapshot));
         let (variables, latest) = watch::channel(ups::Latest::default());
-        let peers = peering::spawn(self, supervisor, inputs, &counters);
         let clients = foreign::spawn(self, supervisor, shown.clone());
         let seen = clients.as_ref().map(|roster| roster.seen().clone());
         ups::spawn(self, supervisor, inputs, variables, seen);
@@ -221,6 +221,8 @@ impl Agent {
         }
         let power = (power, tier);
         let calls = outlet::spawn_power(self, supervisor, inputs, latest.clone(), power, calling);
+        let desk = reboot::Desk::new(self, shown.clone(), calls.clone());
+        let peers = peering::spawn(self, supervisor, (inputs, desk), &counters);
         let nfs_server = nfs_server::spawn(self, supervisor, inputs, &shown);
         let http_tried = self.spawn_http(supervisor, shown, &counters);
         Outlets {

@@ -3,6 +3,7 @@
 mod demo;
 mod operator;
 mod peers;
+mod reboot;
 mod simulate;
 mod status;
 
@@ -71,6 +72,11 @@ enum Command {
     CallOff(operator::Server),
     /// Wake hosts that are off, in order, as an operator.
     Wake(operator::Wake),
+    /// Reboot one host outside of any shutdown, as an operator, and wait until it is back.
+    ///
+    /// The others are told. On Talos its pods are moved to other nodes first; for that it powers
+    /// off, and is woken by another agent.
+    Reboot(reboot::Reboot),
 }
 
 #[derive(Args, Debug)]
@@ -118,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Shutdown(args) => operator::shutdown(args),
         Command::CallOff(server) => operator::call_off(&server),
         Command::Wake(args) => operator::wake(args),
+        Command::Reboot(args) => reboot::reboot(args),
     }
 }
 

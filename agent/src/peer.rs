@@ -96,6 +96,13 @@ pub enum OperatorCommand {
     Coordinator(Command),
     /// The status.
     GetStatus,
+    /// To boot a host again, outside of any shutdown.
+    Reboot {
+        /// The host.
+        host: HostName,
+        /// Without moving its pods away, and though others use its files.
+        force: bool,
+    },
 }
 
 /// The answer to an operator.
@@ -107,6 +114,20 @@ pub struct CommandAnswer {
     pub sentence: String,
     /// To [`OperatorCommand::GetStatus`]: the document of `/api/v1/status`.
     pub status_json: String,
+    /// To [`OperatorCommand::Reboot`] for another host than the one that answers: where its agent
+    /// is.
+    pub agent: Option<String>,
+    /// To [`OperatorCommand::Reboot`], if it was accepted.
+    pub rebooting: Option<Rebooting>,
+}
+
+/// How a host boots again.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Rebooting {
+    /// Where its status can be seen over HTTP.
+    pub status_at: String,
+    /// It powers off: one of these agents has to wake it. None if it boots by itself.
+    pub wakers: Vec<String>,
 }
 
 /// The state to tell, and when it was composed.

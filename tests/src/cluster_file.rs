@@ -148,7 +148,7 @@ fn host_table(folder: &Path, host: Host, does_owner_cut: bool) -> String {
     let verbs = [
         (Verb::Stop, true),
         (Verb::Hold, host.is_owner()),
-        (Verb::Reboot, host.is_owner()),
+        (Verb::Reboot, true),
         (Verb::Cut, host.is_owner() && does_owner_cut),
     ];
     let program = folder.join("machine");

@@ -17,6 +17,7 @@ use super::Agent;
 use super::eyes::Gaze;
 use super::foreign::{Roster, Tier};
 use super::keeper::Input;
+use super::reboot::{Ground, Restart};
 use super::show::Verdict;
 use super::ups::Latest;
 use super::watched_ups::Others;
@@ -89,6 +90,8 @@ pub(super) enum PowerCall {
     Stop(Call),
     /// To reboot out of the hold.
     Reboot,
+    /// To boot again, as an operator wants it.
+    Restart(Restart),
     /// To have the UPS cut after a power-off that somebody else has called.
     RaiseCut {
         /// The shutdown that it belongs to.
@@ -290,6 +293,13 @@ impl Caller {
             match call {
                 Some(PowerCall::Stop(call)) => self.stop(&call).await,
                 Some(PowerCall::Reboot) => self.reboot().await,
+                Some(PowerCall::Restart(restart)) => {
+                    let power = Arc::clone(&self.power);
+                    let reason = power::Reason { cause: power::Cause::Order, ..self.last };
+                    let (state, most) = (self.state.clone(), self.stop_timeout);
+                    let ground = Ground { inputs: self.inputs.clone(), state, most };
+                    self.aside.spawn(restart.carry_out(power, reason, ground));
+                }
                 Some(PowerCall::Warn(text)) => {
                     let power = Arc::clone(&self.power);
                     self.aside.spawn(async move { power.warn_terminals(text).await });

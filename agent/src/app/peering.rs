@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Agent;
 use super::keeper::Input;
+use super::reboot::Desk;
 use crate::metrics::Counters;
 use crate::peer::{
     CommandAnswer, OperatorCommand, Outgoing, PeerAddress, PeerEvent, Peers, PeersConfig,
@@ -33,7 +34,7 @@ const QUEUE_LEN: usize = 256;
 pub(super) fn spawn(
     agent: &Agent,
     supervisor: &mut Supervisor,
-    inputs: &mpsc::Sender<Input>,
+    (inputs, desk): (&mpsc::Sender<Input>, Desk),
     counters: &Arc<Counters>,
 ) -> Peering {
     let others = agent.file.hosts.iter().filter(|host| host.name != agent.me.name);
@@ -58,6 +59,7 @@ pub(super) fn spawn(
             config: config.clone(),
             told: told.clone(),
             inputs: inputs.clone(),
+            desk: desk.clone(),
             shown: Arc::clone(&shown),
             counters: Arc::clone(&counters),
         };
@@ -71,18 +73,19 @@ struct One {
     config: PeersConfig,
     told: watch::Receiver<Option<Arc<Outgoing>>>,
     inputs: mpsc::Sender<Input>,
+    desk: Desk,
     shown: Arc<watch::Sender<PeersStatus>>,
     counters: Arc<Counters>,
 }
 
 impl One {
     async fn run(self, cancel: CancellationToken) -> Result<(), PeersError> {
-        let Self { config, told, inputs, shown, counters } = self;
+        let Self { config, told, inputs, desk, shown, counters } = self;
         let (events, mut queue) = mpsc::channel(QUEUE_LEN);
         let (peers, mut status) = Peers::new(config, told, events, counters);
         let pumping = async {
             while let Some(event) = queue.recv().await {
-                pump(event, &inputs).await;
+                pump(event, &inputs, &desk).await;
             }
         };
         let showing = async {
@@ -99,12 +102,21 @@ impl One {
     }
 }
 
-async fn pump(event: PeerEvent, inputs: &mpsc::Sender<Input>) {
+async fn pump(event: PeerEvent, inputs: &mpsc::Sender<Input>, desk: &Desk) {
     let input = match event {
         PeerEvent::Heard(message) => Input::Fact(Event::PeerHeard(message)),
         PeerEvent::SessionClosed(host) => Input::Fact(Event::SessionClosed(host)),
         // Logged and counted where it happened, and shown in the status.
         PeerEvent::SessionOpened(_) | PeerEvent::Refused { .. } => return,
+        PeerEvent::CommandReceived {
+            operator,
+            command: OperatorCommand::Reboot { host, force },
+            reply,
+        } => {
+            tracing::warn!(operator, %host, force, "reboot ordered");
+            desk.take(&host, force, reply);
+            return;
+        }
         PeerEvent::CommandReceived { operator, command, reply } => {
             command_received(operator, command, reply, inputs).await;
             return;
@@ -137,7 +149,7 @@ async fn command_received(
                 Err(_ended) => return,
             }
         }
-        OperatorCommand::GetStatus => CommandAnswer {
+        OperatorCommand::GetStatus | OperatorCommand::Reboot { .. } => CommandAnswer {
             is_accepted: false,
             sentence: "ask the status over HTTP: curfew status --at ADDRESS:9100".to_owned(),
             ..CommandAnswer::default()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -23,6 +23,16 @@ pub(super) struct Server {
     /// The directory of `curfew pki issue --operator NAME`.
     #[arg(long, env = "CURFEW_PKI", default_value = "/etc/curfew/operator")]
     pki: PathBuf,
+}
+
+impl Server {
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.server
+    }
+
+    pub(super) fn pki(&self) -> &Path {
+        &self.pki
+    }
 }
 
 #[derive(Args, Debug)]

@@ -11,7 +11,7 @@ use super::convert::encode_command;
 use super::credentials::{Credentials, CredentialsError, Holder};
 use super::link::{Link, LinkError};
 use super::tls::Expect;
-use super::{COMMAND_DEADLINE, CommandAnswer, OperatorCommand};
+use super::{COMMAND_DEADLINE, CommandAnswer, OperatorCommand, Rebooting};
 
 /// Why a command was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,11 @@ pub async fn command(
                 is_accepted: reply.accepted,
                 sentence: reply.sentence,
                 status_json: reply.status_json,
+                agent: reply.agent,
+                rebooting: reply.rebooting.map(|rebooting| Rebooting {
+                    status_at: rebooting.status_at,
+                    wakers: rebooting.wakers,
+                }),
             })
         }
         Ok(Err(status)) => {

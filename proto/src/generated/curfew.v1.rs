@@ -26,7 +26,7 @@ pub struct CommandRequest {
     #[prost(uint32, tag = "1")]
     pub protocol: u32,
     /// The command.
-    #[prost(oneof = "command_request::Command", tags = "2, 3, 4, 5")]
+    #[prost(oneof = "command_request::Command", tags = "2, 3, 4, 5, 6")]
     pub command: ::core::option::Option<command_request::Command>,
 }
 /// Nested message and enum types in `CommandRequest`.
@@ -46,6 +46,9 @@ pub mod command_request {
         /// Tell the status.
         #[prost(message, tag = "5")]
         GetStatus(super::GetStatus),
+        /// Boot a host again.
+        #[prost(message, tag = "6")]
+        Reboot(super::Reboot),
     }
 }
 /// Shut the cluster down.
@@ -68,6 +71,16 @@ pub struct Wake {
 /// Tell the status.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetStatus {}
+/// Boot a host again, outside of any shutdown.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reboot {
+    /// The host; who is another one answers where its agent is.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// Without moving its pods away, and though others use its files.
+    #[prost(bool, tag = "2")]
+    pub force: bool,
+}
 /// The answer to a command.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CommandReply {
@@ -80,6 +93,22 @@ pub struct CommandReply {
     /// To `get_status`: the document of `/api/v1/status`, in JSON.
     #[prost(string, tag = "3")]
     pub status_json: ::prost::alloc::string::String,
+    /// To `reboot`, if it was not for the agent that answers: where that of the host is.
+    #[prost(string, optional, tag = "4")]
+    pub agent: ::core::option::Option<::prost::alloc::string::String>,
+    /// To `reboot`, if it was accepted.
+    #[prost(message, optional, tag = "5")]
+    pub rebooting: ::core::option::Option<Rebooting>,
+}
+/// How a host boots again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rebooting {
+    /// Where its status can be seen over HTTP.
+    #[prost(string, tag = "1")]
+    pub status_at: ::prost::alloc::string::String,
+    /// It powers off: one of these agents has to wake it. None if it boots by itself.
+    #[prost(string, repeated, tag = "2")]
+    pub wakers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Ages and times left are in milliseconds at the moment of sending.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -1,5 +1,6 @@
 //! What the stories of booted machines begin with, and what they look at.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +14,7 @@ use crate::debian::{Server, ability};
 use crate::ground::now;
 use crate::host::Host;
 use crate::lab::{Lab, Setup};
+use crate::process::{Process, Program};
 use crate::report;
 use crate::timeline::{Fact, Verb};
 
@@ -129,13 +131,22 @@ impl Lab {
 
     /// As [`Lab::order`], to the agent of `host`.
     pub fn order_at(&self, host: Host, words: &[&str]) -> Result<()> {
-        let binary = crate::agent::binary()?;
+        crate::process::run(crate::agent::binary()?, self.order_args(host, words)).map(drop)
+    }
+
+    /// Has an operator give an order that takes its time to the agent of k8s-1.
+    pub fn operator(&self, words: &[&str]) -> Result<Process> {
+        let log = self.folder().join("operator.log");
+        let program = Program::on_this_machine(&crate::agent::binary()?, &log);
+        program.args(self.order_args(Host::K8s1, words)).start()
+    }
+
+    fn order_args(&self, host: Host, words: &[&str]) -> Vec<OsString> {
         let pki = self.folder().join("pki").join(format!("operator-{OPERATOR}"));
         let server = format!("{}:9101", host.address());
-        let options = ["--server", &server, "--pki"].map(AsRef::as_ref);
-        let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
-        let args = [words.as_slice(), &options, &[pki.as_os_str()]].concat();
-        crate::process::run(binary, args).map(drop)
+        let options = ["--server", &server, "--pki"];
+        let args = words.iter().copied().chain(options).map(OsString::from);
+        args.chain([pki.into()]).collect()
     }
 
     /// Returns how often systemd has started the owner's agent again in this boot.

@@ -60,6 +60,9 @@ pub(in crate::peer) fn decode_command(
         v1::command_request::Command::GetStatus(v1::GetStatus {}) => {
             return Ok(OperatorCommand::GetStatus);
         }
+        v1::command_request::Command::Reboot(v1::Reboot { host, force }) => {
+            return Ok(OperatorCommand::Reboot { host: decode_name(host, "reboot.host")?, force });
+        }
     };
     Ok(OperatorCommand::Coordinator(command))
 }

@@ -71,6 +71,9 @@ pub(in crate::peer) fn encode_command(command: &OperatorCommand) -> v1::CommandR
         OperatorCommand::Coordinator(Command::Wake { operator: _, hosts }) => {
             Wire::Wake(v1::Wake { hosts: names(hosts) })
         }
+        OperatorCommand::Reboot { host, force } => {
+            Wire::Reboot(v1::Reboot { host: host.to_string(), force: *force })
+        }
         OperatorCommand::GetStatus => Wire::GetStatus(v1::GetStatus {}),
     };
     v1::CommandRequest { protocol: PROTOCOL, command: Some(command) }

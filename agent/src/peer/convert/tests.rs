@@ -238,3 +238,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_order_to_reboot_names_a_host_that_can_be() {
+    let told = crate::peer::OperatorCommand::Reboot { host: "k8s-2".into(), force: true };
+    assert_eq!(decode_command(encode_command(&told), "ann"), Ok(told));
+    let nobody = crate::peer::OperatorCommand::Reboot { host: "".into(), force: false };
+    let refused = decode_command(encode_command(&nobody), "ann");
+    assert_eq!(refused, Err(DecodeError::Name("reboot.host")));
+}

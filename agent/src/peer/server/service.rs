@@ -83,6 +83,11 @@ impl v1::peer_server::Peer for PeerService {
             accepted: answer.is_accepted,
             sentence: answer.sentence,
             status_json: answer.status_json,
+            agent: answer.agent,
+            rebooting: answer.rebooting.map(|rebooting| v1::Rebooting {
+                status_at: rebooting.status_at,
+                wakers: rebooting.wakers,
+            }),
         }))
     }
 }

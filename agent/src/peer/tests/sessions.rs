@@ -108,7 +108,7 @@ async fn an_operator_is_obeyed_and_answered() {
             let answer = CommandAnswer {
                 is_accepted: true,
                 sentence: "shutdown 1 is declared".to_owned(),
-                status_json: String::new(),
+                ..CommandAnswer::default()
             };
             reply.send(answer).unwrap();
             Some(())
