@@ -1,5 +1,6 @@
 //! The text that Prometheus reads.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use crate::runner::Collected;
@@ -17,17 +18,18 @@ pub fn render(collected: &Collected, page: &mut String) {
     let mut families: Vec<_> = all.flat_map(Samples::families).collect();
     // Stable: who collects first has a name before the text files.
     families.sort_by_key(Found::name);
-    let mut previous = "";
+    let (mut previous, mut shown) = ("", HashSet::new());
     for family in families {
         // A family twice would make the page invalid.
         if family.name() != previous {
-            write_family(&family, page);
+            write_family(&family, &mut shown, page);
         }
         previous = family.name();
     }
 }
 
-fn write_family(family: &Found<'_>, page: &mut String) {
+fn write_family<'a>(family: &Found<'a>, shown: &mut HashSet<&'a str>, page: &mut String) {
+    shown.clear();
     let name = family.name();
     page.push_str("# HELP ");
     page.push_str(name);
@@ -39,6 +41,10 @@ fn write_family(family: &Found<'_>, page: &mut String) {
     page.push_str(family.kind().as_str());
     page.push('\n');
     for (labels, value) in family.series() {
+        // So would a series, which a file with a line twice could bring.
+        if !shown.insert(labels) {
+            continue;
+        }
         page.push_str(name);
         page.push_str(labels);
         page.push(' ');
@@ -108,6 +114,7 @@ mod tests {
         one.named("b", Kind::Untyped, "Two\nlines.", &[("x", "1")], 0.5);
         one.named("a", Kind::Gauge, "First.", &[], 3.0);
         one.named("b", Kind::Untyped, "", &[("x", "2")], f64::INFINITY);
+        one.named("b", Kind::Untyped, "", &[("x", "1")], 7.0);
         other.named("a", Kind::Counter, "Also a.", &[], 4.0);
         let mut collected =
             Collected { outcomes: vec![outcome("one", one), outcome("two", other)] };

@@ -107,7 +107,7 @@ impl Samples {
         self.append(group, start, value);
     }
 
-    /// Adds a series of a family that is known only at run time.
+    /// Adds a series of a family that is known only at run time; nothing if its name is none.
     pub fn named(
         &mut self,
         name: &str,
@@ -116,6 +116,10 @@ impl Samples {
         labels: &[(&str, &str)],
         value: f64,
     ) {
+        // What no kernel says must not break the page either.
+        if !crate::text::is_name(name) {
+            return;
+        }
         let start = self.labels.len();
         write_labels(&mut self.labels, labels.iter().copied());
         let group = self.group(name, kind, || (name.to_owned().into(), help.to_owned().into()));

@@ -41,6 +41,12 @@ pub(crate) fn signed(value: i64) -> f64 {
     value as f64
 }
 
+/// Returns whether a metric can have this name.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
+}
+
 /// Returns 1 or 0.
 pub(crate) fn one_if(is_so: bool) -> f64 {
     f64::from(u8::from(is_so))

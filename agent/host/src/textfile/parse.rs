@@ -1,6 +1,7 @@
 //! The text format of Prometheus, as far as people write it into files.
 
 use crate::sample::Kind;
+use crate::text::is_name;
 
 /// What a file says of one family.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,11 +177,6 @@ fn part<'a>(parts: &'a mut Vec<Part>, name: &str) -> Option<&'a mut Part> {
         parts.len() - 1
     });
     parts.get_mut(index)
-}
-
-fn is_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':')
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
 }
 
 /// Cuts off the first word.
