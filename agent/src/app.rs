@@ -49,10 +49,10 @@ use self::keeper::{Input, Keeper};
 use self::outlet::{Calling, Outlets};
 use self::vitals::Vitals;
 use crate::cluster_file::finding::Severity;
-use crate::cluster_file::{ClusterFile, Host, System};
+use crate::cluster_file::{ClusterFile, Host, Paths, System};
 use crate::end::End;
 use crate::journal::{Journal, Opened};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, HostMetrics, Sources};
 use crate::power::Power;
 use crate::snapshot::{Holding, Snapshot};
 use crate::task::Supervisor;
@@ -280,10 +280,13 @@ impl Agent {
         let address = self.me.network.http_listen();
         let names: BTreeSet<String> = self.file.hosts.iter().map(|it| it.name.clone()).collect();
         let counters = Arc::clone(counters);
+        let Paths { proc, sys, root } = self.me.paths.clone();
+        let host = Arc::new(HostMetrics::new(Sources { proc, sys, root }));
         supervisor.driver("http", move |cancel| {
             let site = http::Site {
                 snapshots: snapshots.clone(),
                 counters: Arc::clone(&counters),
+                host: Arc::clone(&host),
                 names: names.clone(),
             };
             let tried = Arc::clone(&tried);

@@ -2,7 +2,8 @@
 //!
 //! Read-only and without secrets, so it asks for no certificate; but it is open to the network, so
 //! everything is bounded: connections, the time and size of a request, the life of a connection.
-//! A handler answers from the last [`Snapshot`] and waits for nothing.
+//! A handler answers from the last [`Snapshot`] and waits for nothing; only `/metrics` asks the
+//! kernel how the host is doing, on another thread and for at most a second.
 //!
 //! ```text
 //! accept ── more than 64? ──▶ 503 and closed
@@ -44,7 +45,7 @@ use tracing::{debug, error, warn};
 
 use self::guard::Guard;
 pub use self::standby::Standby;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, HostMetrics};
 use crate::snapshot::Snapshot;
 
 /// Why there is nothing to be seen at the port.
@@ -68,6 +69,8 @@ pub struct Site {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The counters of the agent.
     pub counters: Arc<Counters>,
+    /// What this host is doing.
+    pub host: Arc<HostMetrics>,
     /// The names by which a `Host` header may call this host, besides `localhost` and addresses.
     pub names: BTreeSet<String>,
 }

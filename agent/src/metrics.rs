@@ -7,6 +7,7 @@
 mod counter;
 mod filesystem;
 mod holding;
+mod host;
 mod nfs_family;
 mod nfs_server;
 mod nut;
@@ -15,6 +16,7 @@ mod page;
 pub(crate) mod tests;
 
 pub use self::counter::Counters;
+pub use self::host::{HostMetrics, Sources};
 pub use self::page::{CONTENT_TYPE, render, render_standby};
 
 /// One metric with all its series.

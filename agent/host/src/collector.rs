@@ -37,6 +37,8 @@ pub(crate) struct Context<'a> {
 pub struct Settings {
     /// Folders with files of metrics, `*.prom`.
     pub text_folders: Vec<PathBuf>,
+    /// One more, which need not be there.
+    pub usual_text_folder: Option<PathBuf>,
     /// Beginnings of names that a text file must not use, since others on the page have them.
     pub reserved: Vec<&'static str>,
 }

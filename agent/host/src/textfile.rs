@@ -21,7 +21,8 @@ use self::parse::Part;
 pub(crate) fn collect(context: &mut Context<'_>) -> Result<(), CollectError> {
     let Context { settings, reader, samples, .. } = context;
     let mut page = Page::default();
-    for folder in &settings.text_folders {
+    let usual = settings.usual_text_folder.iter().filter(|folder| folder.is_dir());
+    for folder in settings.text_folders.iter().chain(usual) {
         let Ok(files) = names(folder) else {
             page.is_flawed = true;
             continue;
@@ -187,6 +188,8 @@ mod tests {
     fn a_folder_that_is_not_there_is_a_flaw() {
         let mut tree = Tree::new(&[]);
         assert_eq!(tree.collect(collect).1.value(FLAW), Some(0.0));
+        tree.settings.usual_text_folder = Some(tree.path("root/none"));
+        assert_eq!(tree.collect(collect).1.value(FLAW), Some(0.0), "it need not be there");
         tree.settings.text_folders.push(tree.path("root/none"));
         assert_eq!(tree.collect(collect).1.value(FLAW), Some(1.0));
     }

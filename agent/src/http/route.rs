@@ -52,7 +52,10 @@ impl Site {
 }
 
 async fn metrics(Shared(site): Shared<Site>) -> Response<Body> {
-    let page = metrics::render(&site.latest(), &site.counters);
+    // First what has to be waited for, so that the rest is of this moment.
+    let host = site.host.page().await;
+    let mut page = metrics::render(&site.latest(), &site.counters);
+    page.push_str(&host);
     typed(StatusCode::OK, metrics::CONTENT_TYPE, page)
 }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::health::Health;
 use crate::health::tests::snapshot;
+use crate::metrics::Sources;
 
 /// A server on a port of its own, and the means to change what it shows.
 struct Running {
@@ -26,11 +27,16 @@ struct Answer {
     body: String,
 }
 
+fn host() -> Arc<HostMetrics> {
+    let sources = Sources { proc: "/proc".into(), sys: "/sys".into(), root: "/".into() };
+    Arc::new(HostMetrics::new(sources))
+}
+
 impl Running {
     async fn new(limits: Limits) -> Self {
         let (shown, snapshots) = watch::channel(Arc::new(snapshot()));
         let names = BTreeSet::from(["nfs".to_owned()]);
-        let site = Site { snapshots, counters: Arc::new(Counters::new()), names };
+        let site = Site { snapshots, counters: Arc::new(Counters::new()), host: host(), names };
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = Server::bind(any_port, site, limits).await.unwrap();
         let address = server.local_addr().unwrap();
@@ -335,6 +341,7 @@ async fn a_port_that_is_taken_is_named() {
     let site = Site {
         snapshots: server.shown.subscribe(),
         counters: Arc::new(Counters::new()),
+        host: host(),
         names: BTreeSet::new(),
     };
     let failure = Server::bind(server.address, site, Limits::default()).await.unwrap_err();

@@ -145,6 +145,15 @@ fn a_machine_of_files_is_seen_as_node_exporter_sees_it() {
     assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
 }
 
+#[test]
+fn every_collector_is_in_the_manual() {
+    let manual = include_str!("../../../../docs/metrics.md");
+    let missing = |name: &&str| !manual.contains(&format!("\n| `{name}` | "));
+    let collectors = COLLECTORS.iter().map(|collector| collector.name);
+    let missing: Vec<_> = collectors.filter(missing).collect();
+    assert!(missing.is_empty(), "docs/metrics.md has no row for {missing:?}");
+}
+
 /// What an absent value is on its page: 0.
 fn is_explained((name, labels): &Series) -> bool {
     if is_only_theirs(name) {
