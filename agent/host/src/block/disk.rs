@@ -221,7 +221,8 @@ mod tests {
             (
                 "udev/b254:0",
                 "E:DM_NAME=vg-root\nE:DM_UUID=LVM-x\nE:DM_VG_NAME=vg\nE:DM_LV_NAME=root\n\
-                 E:ID_FS_TYPE=ext4\nE:ID_FS_USAGE=filesystem\nE:ID_FS_UUID=5d\nE:ID_FS_VERSION=1.0\n",
+                 E:ID_FS_TYPE=ext4\nE:ID_FS_USAGE=filesystem\nE:ID_FS_UUID=5d\n\
+                 E:ID_FS_VERSION=1.0\n",
             ),
         ]);
         let (result, samples) = tree.collect(collect);

@@ -161,7 +161,7 @@ mod tests {
     const MDSTAT: &str = "Personalities : [raid1] [raid0] [raid6]
 md6 : active raid1 sdb2[2](F) sdc[1](S) sda2[0]
       195310144 blocks [2/1] [U_]
-      [=>...................]  recovery =  8.5% (16775552/195310144) finish=17.0min speed=259783K/sec
+      [=>...................]  recovery =  8.5% (16775552/195310144) finish=17.0min
 
 md7 : active raid6 sdb1[0] sde1[3] sdd1[2] sdc1[1](F)
       7813735424 blocks super 1.2 level 6, 512k chunk, algorithm 2 [4/3] [U_UU]

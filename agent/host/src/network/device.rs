@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn columns_have_their_names() {
         let text = format!(
-            "{HEADINGS}  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\nwlan0:99 0 0 0 0 0 0 0 0 0 0 \
-             0 0 0 0 0\n"
+            "{HEADINGS}  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\nwlan0:99 0 0 0 0 0 0 0 \
+             0 0 0 0 0 0 0 0\n"
         );
         let tree = Tree::new(&[
             ("proc/net/dev", &text),

@@ -172,8 +172,8 @@ mod tests {
     #[test]
     fn calls_are_told_by_version_and_method() {
         let text = "net 70 1 69 45\nrpc 1218785755 374636 1218815394\n\
-                    proc3 22 1 4084749 29200 94754 32580 186 47747 7981 8639 0 6356 0 6962 0 7958 0 \
-                    0 241 4 4 2 39\nproc4 3 98 51 54\nfuture 1 2\n";
+                    proc3 22 1 4084749 29200 94754 32580 186 47747 7981 8639 0 6356 0 6962 0 \
+                    7958 0 0 241 4 4 2 39\nproc4 3 98 51 54\nfuture 1 2\n";
         let (result, samples) = Tree::new(&[("proc/net/rpc/nfs", text)]).collect(collect);
         result.unwrap();
         for (series, value) in [

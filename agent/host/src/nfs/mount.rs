@@ -236,7 +236,8 @@ mod tests {
         result.unwrap();
         let value = |export, protocol, name| {
             let labels = format!(
-                "export=\"{export}\",protocol=\"{protocol}\",mountaddr=\"192.0.2.1\",transport=\"0\""
+                "export=\"{export}\",protocol=\"{protocol}\",mountaddr=\"192.0.2.1\",\
+                 transport=\"0\""
             );
             samples.value(&format!("node_mountstats_nfs_transport_{name}{{{labels}}}"))
         };
