@@ -7,6 +7,7 @@ pub struct Battery {
     is_low: bool,
     seconds_left: u32,
     charge_percent: u8,
+    full_seconds: u32,
     seconds_at_failure: u32,
     charge_at_failure: u8,
 }
@@ -18,6 +19,7 @@ impl Default for Battery {
             is_low: false,
             seconds_left: FULL_SECONDS,
             charge_percent: 100,
+            full_seconds: FULL_SECONDS,
             seconds_at_failure: FULL_SECONDS,
             charge_at_failure: 100,
         }
@@ -41,6 +43,12 @@ impl Battery {
         (self.is_on_mains, self.is_low) = (true, false);
     }
 
+    /// Another battery is put in, which is charged in part and lasts for `full_seconds` when it is
+    /// full.
+    pub fn replace(&mut self, full_seconds: u32) {
+        (self.full_seconds, self.charge_percent) = (full_seconds, NEW_PERCENT);
+    }
+
     /// The UPS finds its battery low, whatever the numbers say, until the mains are back.
     pub const fn become_low(&mut self) {
         self.is_low = true;
@@ -50,7 +58,7 @@ impl Battery {
     pub fn pass_second(&mut self) {
         if self.is_on_mains {
             self.charge_percent = self.charge_percent.saturating_add(CHARGED_PER_SECOND).min(100);
-            self.seconds_left = FULL_SECONDS * u32::from(self.charge_percent) / 100;
+            self.seconds_left = self.full_seconds * u32::from(self.charge_percent) / 100;
         } else {
             self.seconds_left = self.seconds_left.saturating_sub(1);
             let share = u32::from(self.charge_at_failure) * self.seconds_left;
@@ -90,7 +98,9 @@ impl Battery {
 }
 
 /// The runtime of a full battery: far above what any plan of the laboratory needs.
-const FULL_SECONDS: u32 = 600;
+pub const FULL_SECONDS: u32 = 600;
+/// Its numbers change for some seconds, so that an agent believes them at once.
+const NEW_PERCENT: u8 = 80;
 /// A minute from empty to full would hold up each story: it takes a third of that.
 const CHARGED_PER_SECOND: u8 = 5;
 
@@ -107,6 +117,18 @@ mod tests {
         }
         assert_eq!((battery.seconds_left(), battery.charge_percent()), (15, 75));
         assert_eq!(battery.status(), "OB DISCHRG");
+    }
+
+    #[test]
+    fn another_battery_is_charged_to_its_own_runtime() {
+        let mut battery = Battery::default();
+        battery.replace(10);
+        battery.pass_second();
+        assert_eq!((battery.seconds_left(), battery.charge_percent()), (8, 85));
+        for _ in 0..20 {
+            battery.pass_second();
+        }
+        assert_eq!((battery.seconds_left(), battery.charge_percent()), (10, 100));
     }
 
     #[test]

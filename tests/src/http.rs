@@ -19,9 +19,13 @@ pub struct Answer {
 
 /// Asks the agent of `host` for `path`; an agent that does not answer at once is an error.
 pub fn get(host: Host, path: &str) -> Result<Answer> {
-    let address = SocketAddr::from((host.address(), PORT));
-    let mut stream = TcpStream::connect_timeout(&address, LIMIT).context("connect")?;
-    stream.set_read_timeout(Some(LIMIT)).context("set a limit")?;
+    ask(SocketAddr::from((host.address(), PORT)), path, LIMIT)
+}
+
+/// Asks whoever listens at `address` for `path`; each step of it may take `limit`.
+pub fn ask(address: SocketAddr, path: &str, limit: Duration) -> Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&address, limit).context("connect")?;
+    stream.set_read_timeout(Some(limit)).context("set a limit")?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).context("ask")?;
     let mut bytes = Vec::new();

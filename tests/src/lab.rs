@@ -299,6 +299,13 @@ impl Lab {
         self.has_failed = true;
     }
 
+    /// Puts another battery into a UPS that is real, which lasts for `seconds` when it is full.
+    pub fn replace_battery(&mut self, seconds: u32) -> Result<()> {
+        let fault = format!("a battery for {seconds} s is put in");
+        self.timeline.add(None, Fact::Fault(fault));
+        self.ups.replace_battery(seconds)
+    }
+
     /// Lets the battery of the UPS last for another `seconds`, with the mains away.
     pub fn drain(&mut self, seconds: u32) -> Result<()> {
         self.ups.lose_mains(seconds)

@@ -49,6 +49,21 @@ impl Ups {
         }
     }
 
+    /// Has another battery, which lasts for `seconds` when it is full.
+    pub fn replace_battery(&mut self, seconds: u32) -> Result<()> {
+        match self {
+            Self::Real(nut, battery) => {
+                battery.replace(seconds);
+                nut.show(battery)
+            }
+            Self::Attached(device) => {
+                device.battery().replace(seconds);
+                device.show()
+            }
+            Self::Simulated(_) => bail!("the simulated UPS keeps the one that it has"),
+        }
+    }
+
     /// One second passes.
     pub fn pass_second(&mut self) -> Result<()> {
         match self {

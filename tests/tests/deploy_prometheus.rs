@@ -1,0 +1,136 @@
+//! A real Prometheus with the rules of `deploy/` sees three agents through faults and an outage and
+//! back: alerts fire and clear, and every query of the dashboard has data.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use curfew_tests::battery::FULL_SECONDS;
+use curfew_tests::deploy::{self, Query};
+use curfew_tests::story::BACK;
+use curfew_tests::{Host, Lab, Prometheus, Setup};
+
+#[test]
+fn alerts_fire_and_clear_and_no_panel_is_empty_through_an_outage_and_back() -> Result<()> {
+    let mut lab = Lab::build(&Setup::default())?;
+    let folder = lab.folder().join("prometheus");
+    let prometheus = Prometheus::start(&folder, &lab.network().switch())?;
+    for host in Host::ALL {
+        lab.press_button(host);
+    }
+    lab.until_whole(LIMIT)?;
+    let rules = deploy::alerts()?.len();
+    lab.eventually("every rule is evaluated", LIMIT, |_| {
+        prometheus.good_rules().is_ok_and(|good| good == rules)
+    })?;
+    until_silent(&mut lab, &prometheus)?;
+
+    // A worn battery, and a host that nobody can reach.
+    lab.replace_battery(WORN_SECONDS)?;
+    lab.plug(Host::K8s2, false)?;
+    until_firing(&mut lab, &prometheus, &[("alertname", "CurfewPlanDoesNotFit")])?;
+    let missing = Host::K8s2.name();
+    until_firing(
+        &mut lab,
+        &prometheus,
+        &[("alertname", "CurfewPeerMissing"), ("peer", missing)],
+    )?;
+    until_firing(
+        &mut lab,
+        &prometheus,
+        &[("alertname", "CurfewAgentDown"), ("instance", missing)],
+    )?;
+    lab.replace_battery(FULL_SECONDS)?;
+    lab.plug(Host::K8s2, true)?;
+    until_silent(&mut lab, &prometheus)?;
+
+    lab.fail_mains_with_spare(5)?;
+    until_firing(&mut lab, &prometheus, &[("alertname", "CurfewOnBattery"), ("ups", "eaton")])?;
+    let declared = [("alertname", "CurfewShutdownDeclared"), ("cause", "battery")];
+    until_firing(&mut lab, &prometheus, &declared)?;
+    lab.until_held()?;
+    lab.eventually("two agents are gone, as they should be, and nobody misses them", LIMIT, |_| {
+        prometheus.count(r#"up{job="curfew"} == 0"#).is_ok_and(|count| count == 2)
+            && !is_firing(&prometheus, &[("alertname", "CurfewAgentDown")])
+            && !is_firing(&prometheus, &[("alertname", "CurfewPeerMissing")])
+    })?;
+
+    lab.restore_mains()?;
+    lab.until_whole(BACK)?;
+    until_silent(&mut lab, &prometheus)?;
+    let failed = prometheus.failed_evaluations()?;
+    assert!(failed < 0.5, "{failed} evaluations of rules have failed");
+    ensure_no_panel_is_empty(&prometheus).inspect_err(|_| lab.fail())
+}
+
+fn until_firing(lab: &mut Lab, prometheus: &Prometheus, labels: &[(&str, &str)]) -> Result<()> {
+    lab.eventually(&format!("{labels:?} fires"), LIMIT, |_| is_firing(prometheus, labels))
+}
+
+fn is_firing(prometheus: &Prometheus, labels: &[(&str, &str)]) -> bool {
+    let has_all = |alert: &curfew_tests::prometheus::Firing| {
+        labels.iter().all(|(name, value)| alert.get(*name).is_some_and(|it| it == value))
+    };
+    prometheus.firing().is_ok_and(|firing| firing.iter().any(has_all))
+}
+
+/// Waits until no alert fires at all, though none of them waits for its `for`.
+fn until_silent(lab: &mut Lab, prometheus: &Prometheus) -> Result<()> {
+    let mut last = None;
+    let result = lab.eventually("no alert fires", LIMIT, |_| {
+        last = prometheus.firing().ok();
+        last.as_ref().is_some_and(Vec::is_empty)
+    });
+    result.with_context(|| format!("these fire: {last:?}"))
+}
+
+fn ensure_no_panel_is_empty(prometheus: &Prometheus) -> Result<()> {
+    let seconds = prometheus.age_seconds()?;
+    let mut empty = Vec::new();
+    for Query { place, expression, is_instant } in deploy::queries()? {
+        let asked = filled_in(&expression, seconds);
+        let count = if is_instant { prometheus.count(&asked) } else { prometheus.count_ever(&asked) };
+        if count.with_context(|| format!("{place}: {asked}"))? == 0
+            && !is_excused(prometheus, &expression)?
+        {
+            empty.push(format!("{place}: {asked}"));
+        }
+    }
+    ensure!(empty.is_empty(), "{} queries have no data:\n{}", empty.len(), empty.join("\n"));
+    Ok(())
+}
+
+/// A query may be empty only if no agent shows a metric that it needs, and there is a reason why
+/// none can in the laboratory.
+fn is_excused(prometheus: &Prometheus, expression: &str) -> Result<bool> {
+    for selector in deploy::selectors(expression) {
+        let is_listed = NOT_HERE.iter().any(|(prefix, _)| selector.metric.starts_with(prefix));
+        if is_listed && prometheus.count_ever(selector.metric)? == 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Puts in what Grafana would, with everything selected.
+fn filled_in(expression: &str, seconds: u64) -> String {
+    let hosts = Host::ALL.map(Host::name).join("|");
+    expression
+        .replace("$__rate_interval", "4s")
+        .replace("$__range", &format!("{seconds}s"))
+        .replace("$ups", "eaton")
+        .replace("$instance", &format!("({hosts})"))
+        .replace("$host", &format!("({hosts})"))
+}
+
+/// What no agent of the laboratory can show, with the reason.
+const NOT_HERE: [(&str, &str); 5] = [
+    ("network_ups_tools_input_voltage", "the UPS of the laboratory measures no voltage"),
+    ("network_ups_tools_output_voltage", "the UPS of the laboratory measures no voltage"),
+    ("curfew_nfs_", "the owner's operating system is played and serves no NFS"),
+    ("node_nfsd_", "the owner's operating system is played and serves no NFS"),
+    ("node_", "the collectors of the host are not there yet; sensors there are none"),
+];
+/// Full, it lasts for less than the plan of the laboratory needs.
+const WORN_SECONDS: u32 = 10;
+/// For what takes seconds on a machine that is busy with other tests.
+const LIMIT: Duration = Duration::from_secs(30);
