@@ -33,6 +33,10 @@ impl Prometheus {
     /// configuration is theirs too, with the addresses of the laboratory, and all is done each
     /// second.
     pub fn start(folder: &Path, namespace: &str) -> Result<Self> {
+        ensure!(
+            Path::new(PROGRAM).exists(),
+            "there is no {PROGRAM}: apt-get install --no-install-recommends prometheus"
+        );
         write(&folder.join("curfew.rules.yml"), &without_waits(&deploy::read(RULES)?))?;
         let scrape = each_second(&here(&deploy::read(SCRAPE)?)?);
         let head = "global: {scrape_interval: 1s, evaluation_interval: 1s}\n\

@@ -23,7 +23,11 @@ fn each_alert_is_seen_to_fire_not_to_fire_and_without_its_series() -> Result<()>
     let looks = deploy::looks()?;
     let absent: BTreeSet<_> =
         looks.iter().filter(|look| look.file == ABSENT).map(|look| look.case.as_str()).collect();
-    assert_eq!(absent.len(), 3, "{ABSENT}: nothing at all, no agent, and an agent that knows nothing");
+    assert_eq!(
+        absent.len(),
+        3,
+        "{ABSENT}: nothing at all, no agent, and an agent that knows nothing"
+    );
     let mut missing = Vec::new();
     for Alert { name, .. } in deploy::alerts()? {
         let own = |is_firing| {
@@ -102,7 +106,8 @@ fn both_configurations_scrape_the_same() -> Result<()> {
 #[test]
 fn nothing_names_a_metric_or_a_label_that_no_agent_has() -> Result<()> {
     let known: BTreeMap<_, _> = families().map(|family| (family.name, family.labels)).collect();
-    let queries = deploy::queries()?.into_iter().map(|Query { place, expression, .. }| (place, expression));
+    let queries =
+        deploy::queries()?.into_iter().map(|Query { place, expression, .. }| (place, expression));
     let alerts = deploy::alerts()?.into_iter().map(|alert| (alert.name, alert.expression));
     let mut wrong = Vec::new();
     for (place, expression) in queries.chain(alerts) {
@@ -134,6 +139,9 @@ fn every_check_that_an_alert_goes_by_is_in_the_manual() -> Result<()> {
     let mut checks = BTreeSet::new();
     for alert in deploy::alerts()? {
         for after in alert.expression.split("check").skip(1) {
+            if !after.starts_with(['=', '!']) {
+                continue;
+            }
             // The names, between quotes and divided by `|`, right behind the operator.
             let names = after.trim_start_matches(['=', '!', '~']).strip_prefix('"');
             let names = names.and_then(|it| it.split_once('"')).map(|(names, _)| names.to_owned());
@@ -161,7 +169,9 @@ fn the_dashboard_is_well_formed() -> Result<()> {
         let side = |name: &str| panel["gridPos"][name].as_u64().context("a place");
         let (x, y) = (side("x")?, side("y")?);
         assert!(x + side("w")? <= 24, "{title} is too wide");
-        for cell in (x..x + side("w")?).flat_map(|x| (y..y + side("h").unwrap_or(1)).map(move |y| (x, y))) {
+        for cell in
+            (x..x + side("w")?).flat_map(|x| (y..y + side("h").unwrap_or(1)).map(move |y| (x, y)))
+        {
             let other = cells.insert(cell, title);
             assert_eq!(other, None, "{title} covers another panel");
         }
@@ -173,7 +183,8 @@ fn the_dashboard_is_well_formed() -> Result<()> {
         assert!(!targets.is_empty(), "{title} asks nothing");
         let names: BTreeSet<_> = targets.iter().map(|it| it["refId"].as_str()).collect();
         assert_eq!(names.len(), targets.len(), "{title}: a query is named twice");
-        let is_number = !["state-timeline", "table"].contains(&panel["type"].as_str().unwrap_or(""));
+        let is_number =
+            !["state-timeline", "table"].contains(&panel["type"].as_str().unwrap_or(""));
         let defaults = &panel["fieldConfig"]["defaults"];
         let has_unit = defaults["unit"].is_string() || defaults["mappings"].is_array();
         assert!(!is_number || has_unit || COUNTS.contains(&title), "{title} has no unit");
@@ -203,4 +214,5 @@ const TARGET: [&str; 2] = ["instance", "job"];
 /// Panels that show a number of things.
 const COUNTS: [&str; 5] =
     ["Agents", "Checks failing", "Other NUT clients", "Stopped by hand", "Load over five minutes"];
-const REMEDY: &str = "make it anew: deploy/kubernetes/generate > deploy/kubernetes/prometheus-rule.yaml";
+const REMEDY: &str =
+    "make it anew: deploy/kubernetes/generate > deploy/kubernetes/prometheus-rule.yaml";
