@@ -1,4 +1,4 @@
-//! What `deploy/` ships, as its tests need it: alerts, what their tests ask, queries of the dashboard.
+//! What `deploy/` ships, as tests need it: alerts, what their tests ask, queries of the dashboard.
 
 use std::collections::BTreeSet;
 use std::fs;
