@@ -73,7 +73,7 @@ impl Prometheus {
     pub fn failed_evaluations(&self) -> Result<f64> {
         let page = http::ask(ADDRESS, "/metrics", LIMIT)?;
         let lines = page.body.lines().filter(|line| line.starts_with(FAILURES));
-        let counts: Option<Vec<f64>> = lines.map(|line| count(line)).collect();
+        let counts: Option<Vec<f64>> = lines.map(count).collect();
         let counts = counts.filter(|counts| !counts.is_empty()).context("they are not counted")?;
         Ok(counts.iter().sum())
     }
