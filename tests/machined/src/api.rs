@@ -45,10 +45,14 @@ impl MachineService for Api {
         request: Request<EventsRequest>,
     ) -> Result<Response<EventStream>, Status> {
         let request = request.into_inner();
-        let tail = tail(&request)?;
-        self.node.report(Report::Reads(tail.clone())).await;
-        let actor = Some(request.with_actor_id).filter(|actor| !actor.is_empty());
-        let reader = self.node.events.read(&tail, actor);
+        let reader = match tail(&request) {
+            Ok(tail) => {
+                self.node.report(Report::Reads(tail.clone())).await;
+                let actor = Some(request.with_actor_id).filter(|actor| !actor.is_empty());
+                Ok(self.node.events.read(&tail, actor))
+            }
+            Err(refusal) => Err(refusal),
+        };
         Ok(Response::new(EventStream::open(reader, Arc::clone(&self.node))))
     }
 
@@ -101,16 +105,17 @@ impl State for Api {
     }
 }
 
-/// The stream of events: a greeting without data first (facts §2.3), then what is read.
+/// The stream of events: a greeting without data first (facts §2.3), then what is read, or what
+/// machined has against the request.
 #[derive(Debug)]
 pub(crate) struct EventStream {
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<Result<Event, Status>>,
     /// The task that reads; it ends with the stream.
     _reader: JoinSet<()>,
 }
 
 impl EventStream {
-    fn open(reader: Reader, node: Arc<Node>) -> Self {
+    fn open(reader: Result<Reader, Status>, node: Arc<Node>) -> Self {
         // The transport keeps some more: who does not read falls behind the ring in the end.
         let (sender, events) = mpsc::channel(1);
         let mut task = JoinSet::new();
@@ -126,23 +131,36 @@ impl Stream for EventStream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Event, Status>>> {
-        self.events.poll_recv(context).map(|event| event.map(Ok))
+        self.events.poll_recv(context)
     }
 }
 
-async fn pump(mut reader: Reader, node: Arc<Node>, events: mpsc::Sender<Event>) {
+async fn pump(
+    mut reader: Result<Reader, Status>,
+    node: Arc<Node>,
+    events: mpsc::Sender<Result<Event, Status>>,
+) {
     let greeting = prost_types::Any::default();
-    let mut next = Some(Event { data: Some(greeting), ..Event::default() });
-    while let Some(event) = next.take() {
+    let mut next = Some(Ok(Event { data: Some(greeting), ..Event::default() }));
+    while let Some(told) = next.take() {
         node.until_not(&Fault::Freezes).await;
-        if events.send(event).await.is_err() {
+        node.until_not(&Fault::FreezesStreams).await;
+        let is_last = told.is_err();
+        if events.send(told).await.is_err() || is_last {
             return;
         }
+        let reader = match &mut reader {
+            Ok(reader) => reader,
+            Err(refusal) => {
+                next = Some(Err(refusal.clone()));
+                continue;
+            }
+        };
         next = tokio::select! {
             // What is there is sent, also when the API ends.
             biased;
             () = node.is_mute.cancelled() => None,
-            event = reader.next(&node.events) => event.map(|event| event.to_wire()),
+            event = reader.next(&node.events) => event.map(|event| Ok(event.to_wire())),
             () = node.api_ends.cancelled() => None,
         };
     }

@@ -70,7 +70,7 @@ enum Failure {
     Canceled,
     Fatal(String),
     /// It has come to its end, which Talos passes up as an error.
-    Over(End),
+    Over(End, String),
 }
 
 impl Node {
@@ -161,10 +161,9 @@ impl Node {
         publish(Payload::sequence(name, sequence_event::Action::Stop));
         let (code, why) = match &failure {
             Failure::Canceled => (Code::Canceled, "context canceled"),
-            Failure::Fatal(why) => (Code::Fatal, why.as_str()),
-            // So says Talos at the very end of what went well; only after a forced reboot may
-            // somebody still be there to hear it.
-            Failure::Over(_) => (Code::Fatal, "unix.Reboot"),
+            // The second so says Talos at the very end of what went well; only after a forced
+            // reboot may somebody still be there to hear it.
+            Failure::Fatal(why) | Failure::Over(_, why) => (Code::Fatal, why.as_str()),
         };
         publish(Payload::failure(name, code, format!("sequence failed: {why}")));
         match failure {
@@ -173,7 +172,7 @@ impl Node {
                 self.report(Report::Failed(name, code)).await;
                 self.leave(End::Failed);
             }
-            Failure::Over(end) => self.leave(end),
+            Failure::Over(end, _) => self.leave(end),
         }
     }
 
@@ -194,14 +193,13 @@ impl Node {
             // Also on failure (facts §3.6, row 2: `cleanup STOP` proves nothing).
             publish(task(1));
             publish(Payload::phase(phase.name, phase_event::Action::Stop));
+            let name = sequence.name();
+            let place =
+                format!("error running phase {number} in {name} sequence: task 1/1: failed");
             outcome.map_err(|failure| match failure {
-                Failure::Fatal(why) => {
-                    let name = sequence.name();
-                    Failure::Fatal(format!(
-                        "error running phase {number} in {name} sequence: task 1/1: failed, {why}"
-                    ))
-                }
-                Failure::Canceled | Failure::Over(_) => failure,
+                Failure::Canceled => Failure::Canceled,
+                Failure::Fatal(why) => Failure::Fatal(format!("{place}, {why}")),
+                Failure::Over(end, why) => Failure::Over(end, format!("{place}, {why}")),
             })?;
             if turn.canceled.is_cancelled() {
                 return Err(Failure::Canceled);
@@ -277,7 +275,7 @@ impl Node {
         self.events.publish(actor, Payload::Restart(RestartEvent { cmd }));
         // From here on services are shut down, while the sequence tells its end.
         self.leave(end);
-        Failure::Over(end)
+        Failure::Over(end, format!("unix.Reboot({cmd:x})"))
     }
 
     fn leave(&self, end: End) {

@@ -147,6 +147,8 @@ pub enum Fault {
     DropsCalls,
     /// Calls arrive and are never answered, streams stand still.
     Freezes,
+    /// Streams stand still, and calls are answered.
+    FreezesStreams,
     /// Nobody is a caller that is known (facts §2.2).
     KnowsNobody,
     /// The roles that are sent are not among those allowed (facts §2.2).
@@ -168,6 +170,7 @@ impl std::str::FromStr for Fault {
             ("pods-survive", "") => Self::PodsSurvive,
             ("drops-calls", "") => Self::DropsCalls,
             ("freezes", "") => Self::Freezes,
+            ("freezes-streams", "") => Self::FreezesStreams,
             ("knows-nobody", "") => Self::KnowsNobody,
             ("allows-no-role", "") => Self::AllowsNoRole,
             ("loses-last-words", "") => Self::LosesLastWords,
@@ -179,7 +182,7 @@ impl std::str::FromStr for Fault {
 /// A text that is no fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "faults are: fails PHASE, hangs PHASE, pods-survive, drops-calls, freezes, knows-nobody, \
-     allows-no-role, loses-last-words"
+    "faults are: fails PHASE, hangs PHASE, pods-survive, drops-calls, freezes, freezes-streams, \
+     knows-nobody, allows-no-role, loses-last-words"
 )]
 pub struct UnknownFault;

@@ -6,7 +6,6 @@ use crate::visitor::{Visitor, settings};
 use curfew_machined::{Command, Fault, Refusal, Report, Sequence, Service, Standin, Tail, Version};
 use curfew_proto::talos::machine::machine_status_event::MachineStage;
 use curfew_proto::talos::machine::{EventsRequest, MachineStatusEvent, ShutdownRequest};
-use curfew_proto::talos::resource::GetRequest;
 use prost::Message;
 use tonic::Code;
 
@@ -95,7 +94,9 @@ async fn a_stream_goes_on_after_an_id_and_refuses_what_is_none() {
     assert_eq!(events.message().await.unwrap().unwrap().id, past[3].id);
     standin.until(&Report::Reads(Tail::After(tail_id.parse().unwrap()))).await;
     let odd = EventsRequest { tail_id: "no id".to_owned(), ..EventsRequest::default() };
-    let refused = visitor.machine.events(odd).await.unwrap_err();
+    let mut events = visitor.machine.events(odd).await.unwrap().into_inner();
+    assert_eq!(events.message().await.unwrap().unwrap().id, "", "the greeting comes first");
+    let refused = events.message().await.unwrap_err();
     assert_eq!(refused.message(), "error parsing tail_id: xid: invalid ID");
 }
 
@@ -115,20 +116,14 @@ async fn the_stage_is_a_resource_in_two_forms() {
     let (settings, folder) = settings("stage");
     let _standin = Standin::booted(settings).await;
     let mut visitor = Visitor::new(&folder).await;
-    let request = |id: &str| GetRequest {
-        namespace: "runtime".to_owned(),
-        r#type: "MachineStatuses.runtime.talos.dev".to_owned(),
-        id: id.to_owned(),
-    };
-    let answer = visitor.state.get(request("machine")).await.unwrap().into_inner();
-    let spec = answer.resource.unwrap().spec.unwrap();
+    let spec = visitor.status("machine").await.unwrap();
     let status = MachineStatusEvent::decode(spec.proto_spec.as_slice()).unwrap();
     assert_eq!(status.stage(), MachineStage::Running);
     assert_eq!(
         spec.yaml_spec,
         "stage: running\nstatus:\n    ready: true\n    unmetConditions: []\n"
     );
-    let missing = visitor.state.get(request("other")).await.unwrap_err();
+    let missing = visitor.status("other").await.unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
 }
 
@@ -168,4 +163,23 @@ async fn a_frozen_machined_answers_nothing_and_a_machine_without_power_is_gone()
     standin.send(Command::Cut).await;
     while visitor.tag().await.is_ok() {}
     assert!(!folder.join("machine.sock").exists());
+}
+
+#[tokio::test]
+async fn streams_may_stand_still_while_calls_are_answered() {
+    let (mut settings, folder) = settings("frozen-streams");
+    settings.faults = vec![Fault::Hangs("cleanup".to_owned())];
+    let mut standin = Standin::booted(settings).await;
+    let mut visitor = Visitor::new(&folder).await;
+    let mut events = visitor.listen().await;
+    standin.send(Command::Break(Fault::FreezesStreams)).await;
+    assert!(visitor.machine.shutdown(ShutdownRequest { force: true }).await.is_ok());
+    standin.until(&Report::Phase("cleanup")).await;
+    let told = tokio::time::timeout(Duration::from_millis(50), events.message());
+    assert!(told.await.is_err(), "it is not told");
+    let spec = visitor.status("machine").await.unwrap();
+    let status = MachineStatusEvent::decode(spec.proto_spec.as_slice()).unwrap();
+    assert_eq!(status.stage(), MachineStage::ShuttingDown);
+    standin.send(Command::Mend(Fault::FreezesStreams)).await;
+    assert!(events.message().await.unwrap().is_some(), "it is told later");
 }

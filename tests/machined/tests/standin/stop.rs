@@ -6,7 +6,7 @@ use std::time::Duration;
 use curfew_machined::{Command, Fault, Report, Sequence, Service, Standin, Version};
 use curfew_proto::talos::common::Code;
 
-use crate::visitor::{NFS, Visitor, read, settings};
+use crate::visitor::{NFS, Visitor, failure, read, settings};
 
 /// Facts §3.1; §2.3: who has no actor.
 #[tokio::test]
@@ -232,10 +232,18 @@ async fn a_forced_reboot_ends_everything_at_once_with_pods_running() {
     settings.service = Service::OnCri;
     let mut standin = running(settings).await;
     let mut visitor = Visitor::new(&folder).await;
+    let mut events = visitor.listen().await;
     visitor.reboot(true).await;
     standin.until(&Report::Phase("reboot")).await;
     standin.until(&Report::Term).await;
     assert_eq!(kernel(&folder), (true, true));
+    // A good end is told as a failure, too (`runtime/errors.go`).
+    let end = failure(&mut events).await;
+    assert_eq!(
+        end,
+        "sequence failed: error running phase 1 in reboot sequence: task 1/1: failed, \
+         unix.Reboot(1234567)"
+    );
     standin.send(Command::Ended).await;
     standin.until(&Report::Restarts).await;
 }

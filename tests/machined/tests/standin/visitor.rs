@@ -10,6 +10,7 @@ use curfew_proto::talos::machine::{
     ShutdownRequest, reboot_request,
 };
 use curfew_proto::talos::resource::state_client::StateClient;
+use curfew_proto::talos::resource::{GetRequest, Spec};
 use hyper_util::rt::TokioIo;
 use prost::Message;
 use tokio::net::UnixStream;
@@ -74,6 +75,17 @@ impl Visitor {
         Ok(answer.messages[0].version.clone().unwrap().tag)
     }
 
+    /// Asks for the status of the machine.
+    pub(crate) async fn status(&mut self, id: &str) -> Result<Spec, Status> {
+        let request = GetRequest {
+            namespace: "runtime".to_owned(),
+            r#type: "MachineStatuses.runtime.talos.dev".to_owned(),
+            id: id.to_owned(),
+        };
+        let answer = self.state.get(request).await?.into_inner();
+        Ok(answer.resource.unwrap().spec.unwrap())
+    }
+
     /// Calls for a shutdown; returns its actor.
     pub(crate) async fn shutdown(&mut self, force: bool) -> String {
         let answer = self.machine.shutdown(ShutdownRequest { force }).await.unwrap();
@@ -125,6 +137,19 @@ pub(crate) async fn read(events: &mut Streaming<Event>, last: &str) -> Vec<Strin
         }
     }
     lines
+}
+
+/// Reads until a sequence has ended badly; returns why.
+pub(crate) async fn failure(events: &mut Streaming<Event>) -> String {
+    loop {
+        let data = events.message().await.unwrap().unwrap().data.unwrap();
+        if data.type_url.ends_with(".SequenceEvent") {
+            let event = SequenceEvent::decode(data.value.as_slice()).unwrap();
+            if let Some(error) = event.error {
+                return error.message;
+            }
+        }
+    }
 }
 
 fn line(event: &Event) -> Option<String> {
