@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use curfew_host::{Host, Selection};
 use proptest::prelude::*;
@@ -124,4 +126,35 @@ fn replace(tree: &Tree, path: &str, is_gone: impl Fn(&str) -> bool) {
     let text = fs::read_to_string(&path).expect("the file is there");
     let left: Vec<_> = text.lines().filter(|line| !is_gone(line)).collect();
     tree::write(&path, (left.join("\n") + "\n").as_bytes());
+}
+
+/// A pipe that nobody writes into stands for a sensor whose driver does not come back.
+#[test]
+fn a_sensor_that_hangs_costs_its_own_series_alone() {
+    let tree = Tree::new();
+    let host = Host::new(tree.roots(), tree.settings(), &Selection::default());
+    let before = ours(&host);
+    let pipe = tree.path().join("sys/class/hwmon/hwmon9/temp1_input");
+    fs::create_dir(pipe.parent().unwrap()).unwrap();
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    for _ in 0..2 {
+        let collected = host.collect();
+        let waited: Duration = collected.outcomes.iter().map(|outcome| outcome.took).sum();
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
+        let mut page = String::new();
+        curfew_host::render(&collected, &mut page);
+        let page = Page::new(&page);
+        let hwmon = vec![("collector".to_owned(), "hwmon".to_owned())];
+        let success = ("node_scrape_collector_success".to_owned(), hwmon);
+        assert_eq!(page.values.get(&success).map(|value| value.to_bits()), Some(0));
+        let lost = before.kinds.keys().filter(|name| !page.kinds.contains_key(*name));
+        let lost: Vec<_> = lost.filter(|name| !name.starts_with("node_hwmon_")).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+    }
+    // It wakes up: who opens the other end lets the reader go on.
+    drop(fs::File::options().write(true).open(&pipe).unwrap());
+    fs::remove_file(&pipe).unwrap();
+    let has_sensors = || ours(&host).kinds.contains_key("node_hwmon_temp_celsius");
+    assert!((0..1000).any(|_| has_sensors()), "the collector is never asked again");
 }
