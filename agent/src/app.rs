@@ -54,7 +54,7 @@ use crate::end::End;
 use crate::journal::{Journal, Opened};
 use crate::metrics::{Counters, HostMetrics, Sources};
 use crate::power::Power;
-use crate::snapshot::{Holding, Snapshot};
+use crate::snapshot::{Holding, Place, Snapshot};
 use crate::task::Supervisor;
 use crate::{clock, http, notify};
 
@@ -228,7 +228,7 @@ impl Agent {
         Outlets {
             file: self.file.clone(),
             me: self.me.clone(),
-            systems: Arc::new(self.systems()),
+            places: Arc::new(self.places()),
             boot: self.session.boot.clone(),
             told: peers.state,
             peers: peers.status,
@@ -259,9 +259,12 @@ impl Agent {
 }
 
 impl Agent {
-    fn systems(&self) -> BTreeMap<HostName, System> {
-        let systems = self.file.hosts.iter().map(|it| (it.name.as_str().into(), it.system.clone()));
-        systems.collect()
+    fn places(&self) -> BTreeMap<HostName, Place> {
+        let places = self.file.hosts.iter().map(|host| {
+            let (system, address) = (host.system.clone(), host.network.address);
+            (host.name.as_str().into(), Place { system, address })
+        });
+        places.collect()
     }
 
     /// Returns the age below which a reading is fresh.

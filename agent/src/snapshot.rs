@@ -4,6 +4,7 @@
 //! the loop for nothing, so that no scrape can ever hold a shutdown up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,8 +41,8 @@ pub struct Snapshot {
     pub owned: Option<OwnedUps>,
     /// The UPSes that are watched and not acted on.
     pub watched: Vec<WatchedUps>,
-    /// What each host of the file runs, which says where to look for its agent.
-    pub systems: Arc<BTreeMap<HostName, System>>,
+    /// Where to look for the agent of each host of the file.
+    pub places: Arc<BTreeMap<HostName, Place>>,
     /// When certificates run out, by holder, in seconds since 1970.
     pub certificates: BTreeMap<String, u64>,
     /// How the journal fares.
@@ -57,6 +58,15 @@ pub struct Snapshot {
     pub talos: Option<Arc<talos::View>>,
     /// Checks that the agent makes itself, such as those of certificates.
     pub extra: Vec<Check>,
+}
+
+/// Where to look for an agent.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// What its host runs.
+    pub system: System,
+    /// Where its host is, for those who cannot resolve its name.
+    pub address: IpAddr,
 }
 
 /// What this host holds that others wait for; what could not be read says why.

@@ -65,8 +65,8 @@ pub struct Lost {
 pub enum Missed {
     /// The sequence has not started within this time.
     NotStarted(std::time::Duration),
-    /// The call itself failed, as this clause says.
-    NotTaken(String),
+    /// The call itself failed.
+    NotTaken(Lost),
 }
 
 /// What was found that somebody should know of.
@@ -138,15 +138,19 @@ impl View {
     }
 
     fn missed(&self) -> Option<Problem> {
-        let reason = match self.missed.as_ref()? {
-            Missed::NotStarted(limit) => format!(
-                "machined took the call to shut down and has not begun within {} s",
-                limit.as_secs()
+        let (reason, remedy) = match self.missed.as_ref()? {
+            Missed::NotStarted(limit) => (
+                format!(
+                    "machined took the call to shut down and has not begun within {} s",
+                    limit.as_secs()
+                ),
+                "look at `talosctl dmesg` for what holds up the sequence before, and power the \
+                 node off by its button if it must be off",
             ),
-            Missed::NotTaken(why) => format!("the call to shut down failed: {why}"),
+            Missed::NotTaken(lost) => {
+                (format!("the call to shut down failed: {}", lost.why), lost.remedy())
+            }
         };
-        let remedy = "look at `talosctl dmesg` for what holds up the sequence before, and power \
-                      the node off by its button if it must be off";
         Some(Problem { is_grave: true, reason, remedy })
     }
 }
@@ -154,15 +158,19 @@ impl View {
 impl Contact {
     fn problem(&self) -> Option<Problem> {
         let failure = self.failure.as_ref().filter(|_| !self.is_kept)?;
-        let reason = failure.why.clone();
-        let remedy = if failure.is_refusal {
+        Some(Problem { is_grave: true, reason: failure.why.clone(), remedy: failure.remedy() })
+    }
+}
+
+impl Lost {
+    const fn remedy(&self) -> &'static str {
+        if self.is_refusal {
             "run curfew as the extension service `ext-curfew`, whose processes machined knows, or \
              update it: the role os:operator is sent with every call"
         } else {
             "let the service spec mount /system/run/machined/machine.sock and depend on its path, \
              and look at `talosctl service machined`"
-        };
-        Some(Problem { is_grave: true, reason, remedy })
+        }
     }
 }
 

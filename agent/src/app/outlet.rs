@@ -22,7 +22,7 @@ use super::show::Verdict;
 use super::ups::Latest;
 use super::watched_ups::Others;
 use crate::clock;
-use crate::cluster_file::{ClusterFile, Host, System};
+use crate::cluster_file::{ClusterFile, Host};
 use crate::filesystem;
 use crate::health::Check;
 use crate::journal;
@@ -30,7 +30,7 @@ use crate::metrics::Counters;
 use crate::nfsd;
 use crate::peer::{Outgoing, PeersStatus};
 use crate::power::{self, Cut, Goal, Outcome, Power, Stopping};
-use crate::snapshot::{Holding, Snapshot};
+use crate::snapshot::{Holding, Place, Snapshot};
 use crate::talos;
 use crate::task::{Restarts, Supervisor};
 use crate::wake::{Target, Waker};
@@ -49,7 +49,7 @@ const CALL_QUEUE_LEN: usize = 4;
 pub(super) struct Outlets {
     pub(super) file: ClusterFile,
     pub(super) me: Host,
-    pub(super) systems: Arc<BTreeMap<HostName, System>>,
+    pub(super) places: Arc<BTreeMap<HostName, Place>>,
     pub(super) boot: BootId,
     pub(super) told: watch::Sender<Option<Arc<Outgoing>>>,
     pub(super) peers: watch::Receiver<PeersStatus>,

@@ -7,7 +7,7 @@ use curfew_coordinator::{Absence, Cause, Debt, HostName, HostStatus, Presence, S
 
 use super::{Check, State, seconds};
 use crate::cluster_file::System;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Place, Snapshot};
 
 pub(super) const FILE: &str = "cluster-file";
 const PLANNED_STOP: &str = "planned-stop";
@@ -135,7 +135,7 @@ fn peer(snapshot: &Snapshot, name: &HostName, host: &HostStatus) -> Check {
     if host.absence == Some(Absence::WithoutAgent) {
         let reason =
             format!("its machine runs without its agent ({ago}): no outage stops it in order");
-        return Check::fail(check, reason, agent_of(name, snapshot.systems.get(name)));
+        return Check::fail(check, reason, agent_of(name, snapshot.places.get(name)));
     }
     match host.presence {
         Presence::Connected => connected(check, host, &ago),
@@ -178,17 +178,17 @@ fn peer(snapshot: &Snapshot, name: &HostName, host: &HostStatus) -> Check {
 }
 
 /// Returns where to look for an agent that is not there.
-fn agent_of(name: &HostName, system: Option<&System>) -> String {
-    match system {
-        Some(System::Talos(_)) => format!(
-            "`talosctl -n {name} get extensions` must list curfew: an upgrade with the stock \
-             installer removes it (docs/talos.md); if it does, see `talosctl -n {name} service \
+fn agent_of(name: &HostName, place: Option<&Place>) -> String {
+    match place.map(|place| (&place.system, place.address)) {
+        Some((System::Talos(_), address)) => format!(
+            "`talosctl -n {address} get extensions` must list curfew: an upgrade with the stock \
+             installer removes it (docs/talos.md); if it does, see `talosctl -n {address} service \
              ext-curfew`"
         ),
-        Some(System::Systemd(_)) => format!(
+        Some((System::Systemd(_), _)) => format!(
             "on {name}: `systemctl status curfew`; if it runs, its log says whom it cannot reach"
         ),
-        Some(System::Command(_) | System::DryRun) | None => {
+        Some((System::Command(_) | System::DryRun, _)) | None => {
             format!("start curfew on {name}; if it runs, its log says whom it cannot reach")
         }
     }

@@ -86,7 +86,7 @@ pub(crate) fn snapshot() -> Snapshot {
         returns: None,
         owned: Some(owned()),
         watched: Vec::new(),
-        systems: Arc::default(),
+        places: Arc::default(),
         certificates: [("nfs".to_owned(), 2_110_000_000)].into(),
         journal: journal::Report::default(),
         nfs_server: None,

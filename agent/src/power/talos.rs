@@ -29,7 +29,7 @@ use tracing::{error, info, warn};
 
 use super::{Cause, Goal, Outcome, Reason, Stopping};
 use crate::talos::client::{CALL_LIMIT, CallError};
-use crate::talos::{Missed, Stage, Talos, View};
+use crate::talos::{Lost, Missed, Stage, Talos, View};
 
 /// Calls machined.
 #[derive(Debug)]
@@ -209,7 +209,8 @@ impl TalosPower {
                 warn!(failure = why, "machined has not taken the call");
                 // Who asks for a drain is a person, who hears of it.
                 if force {
-                    self.talos.modify(|view| view.missed = Some(Missed::NotTaken(why)));
+                    let lost = Lost { why, is_refusal: failed.is_refusal() };
+                    self.talos.modify(|view| view.missed = Some(Missed::NotTaken(lost)));
                 }
                 refused(&failed)
             }

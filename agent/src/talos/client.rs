@@ -213,7 +213,8 @@ impl Machined {
             let opened = link.machine().events(request(asked)).await;
             let stream = opened.map_err(|status| CallError::of(CALL, &status))?.into_inner();
             let mut events = Events { stream, _link: link };
-            // What machined has to say against the call comes in place of the greeting.
+            // What machined has against the caller comes in place of the greeting, and after it
+            // what it has against the tail.
             events.next().await?.ok_or(CallError::Lack { call: CALL })?;
             Ok(events)
         };

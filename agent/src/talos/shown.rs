@@ -29,6 +29,9 @@ pub struct ShownSequence {
     pub name: String,
     /// The phase that it is in.
     pub phase: Option<String>,
+    /// Somebody called it: it is not Talos' own, nor that of the power button.
+    #[serde(default)]
+    pub is_called: bool,
     /// This agent called it, in its present run.
     pub is_ours: bool,
 }
@@ -53,6 +56,7 @@ impl Shown {
             sequence: run.map(|run| ShownSequence {
                 name: run.name.clone(),
                 phase: run.phase.clone(),
+                is_called: !run.actor.is_empty(),
                 is_ours: view.is_ours(),
             }),
             has_contact: view.contact.is_kept,
@@ -76,9 +80,32 @@ impl Shown {
 
 impl ShownSequence {
     fn clause(&self) -> String {
-        let Self { name, phase, is_ours } = self;
-        let by = if *is_ours { "called by this agent" } else { "called by somebody else" };
+        let Self { name, phase, is_called, is_ours } = self;
+        let by = match (is_ours, is_called) {
+            (true, _) => "called by this agent",
+            (false, true) => "not called by this run of the agent",
+            (false, false) => "begun by Talos itself or the power button",
+        };
         let phase = phase.as_ref().map(|it| format!(" in phase {it}")).unwrap_or_default();
         format!(", sequence {name}{phase}, {by}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_called_is_said_as_far_as_it_is_known() {
+        for (is_called, is_ours, words) in [
+            (true, true, "called by this agent"),
+            // It may have been this agent, before a restart.
+            (true, false, "not called by this run of the agent"),
+            (false, false, "begun by Talos itself or the power button"),
+        ] {
+            let name = "boot".to_owned();
+            let shown = ShownSequence { name, phase: None, is_called, is_ours };
+            assert_eq!(shown.clause(), format!(", sequence boot, {words}"));
+        }
     }
 }

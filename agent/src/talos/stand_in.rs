@@ -20,7 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use tokio::net::UnixListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tonic::codegen::Service as _;
 use tonic::{Request, Response, Status};
@@ -48,10 +48,12 @@ pub(crate) enum Asked {
 pub(crate) struct Inner {
     asked: Mutex<Vec<Asked>>,
     past: Mutex<Vec<machine::Event>>,
-    streams: Mutex<Vec<mpsc::Sender<machine::Event>>>,
+    streams: Mutex<Vec<mpsc::Sender<Result<machine::Event, Status>>>>,
     stage: Mutex<Stage>,
     /// What each call is refused with.
     refusal: Mutex<Option<Status>>,
+    /// The version is not told.
+    keeps_version: watch::Sender<bool>,
 }
 
 impl FakeMachined {
@@ -62,6 +64,7 @@ impl FakeMachined {
             streams: Mutex::default(),
             stage: Mutex::new(Stage::Running),
             refusal: Mutex::default(),
+            keeps_version: watch::Sender::new(false),
         });
         let mut fake =
             Self { state, directory: TestDirectory::in_memory(), serving: JoinSet::new() };
@@ -111,6 +114,11 @@ impl FakeMachined {
         *lock(&self.state.refusal) = refusal;
     }
 
+    /// Lets whoever asks for the version wait.
+    pub(crate) fn keep_version(&self, keeps: bool) {
+        self.state.keeps_version.send_replace(keeps);
+    }
+
     pub(crate) fn set_stage(&self, stage: Stage) {
         *lock(&self.state.stage) = stage;
     }
@@ -150,10 +158,10 @@ impl Inner {
         let event = machine::Event {
             metadata: None,
             data: Some(data),
-            id: format!("{:020}", past.len() + 1),
+            id: format!("{:0ID_LEN$}", past.len() + 1),
             actor_id: actor.to_owned(),
         };
-        lock(&self.streams).retain(|stream| stream.try_send(event.clone()).is_ok());
+        lock(&self.streams).retain(|stream| stream.try_send(Ok(event.clone())).is_ok());
         past.push(event);
     }
 
@@ -186,13 +194,13 @@ async fn serve(stream: tokio::net::UnixStream, state: Arc<Inner>) {
 }
 
 /// Events by a queue, which is a stream.
-pub(crate) struct Told(mpsc::Receiver<machine::Event>);
+pub(crate) struct Told(mpsc::Receiver<Result<machine::Event, Status>>);
 
 impl Stream for Told {
     type Item = Result<machine::Event, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|event| event.map(Ok))
+        self.0.poll_recv(context)
     }
 }
 
@@ -211,9 +219,15 @@ impl MachineService for Inner {
         let (events, told) = mpsc::channel(2000);
         let greeting = machine::Event::default();
         for event in std::iter::once(&greeting).chain(past.iter().filter(is_wanted)) {
-            events.try_send(event.clone()).expect("the queue is longer than the past");
+            events.try_send(Ok(event.clone())).expect("the queue is longer than the past");
         }
-        lock(&self.streams).push(events);
+        if asked.tail_id.is_empty() || asked.tail_id.len() == ID_LEN {
+            lock(&self.streams).push(events);
+        } else {
+            // As Talos does: after the greeting.
+            let invalid = Status::unknown("error parsing tail_id: xid: invalid ID");
+            events.try_send(Err(invalid)).expect("it is as long as that");
+        }
         Ok(Response::new(Told(told)))
     }
 
@@ -241,6 +255,8 @@ impl MachineService for Inner {
 
     async fn version(&self, request: Request<()>) -> Result<Response<VersionResponse>, Status> {
         self.check(&request)?;
+        let mut keeps = self.keeps_version.subscribe();
+        keeps.wait_for(|keeps| !keeps).await.expect("the sender is ours");
         let tag = "v1.11.6".to_owned();
         let version = Some(VersionInfo { tag, ..VersionInfo::default() });
         let message = machine::Version { version, ..machine::Version::default() };
@@ -264,6 +280,9 @@ impl State for Inner {
         Ok(Response::new(GetResponse { resource: Some(resource) }))
     }
 }
+
+/// As long as an id of Talos is.
+const ID_LEN: usize = 20;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

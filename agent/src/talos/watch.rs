@@ -11,12 +11,16 @@
 //! Nothing says where the past ends and the present begins, so what is replayed is published when
 //! nothing has come for a moment. The stage is read at each connection, too: the past is a ring,
 //! and what lies too far back is not told.
+//!
+//! A stream on which nothing comes may be that of a machined that does nothing any more: the
+//! version is asked for now and then, over a connection of its own.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::time::Duration;
 
 use curfew_nut::error::Chain;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -30,6 +34,8 @@ pub struct Watch {
     talos: Talos,
     node: Node,
     tail: Tail,
+    /// How often a machined that says nothing is asked.
+    ask_every: Duration,
     /// What the last try failed of was said.
     is_loss_told: bool,
 }
@@ -46,11 +52,13 @@ enum FollowError {
 impl Watch {
     /// Connects to nobody yet.
     pub fn new(talos: Talos) -> Self {
-        Self { talos, node: Node::default(), tail: Tail::All, is_loss_told: false }
+        let ask_every = ASK_AGAIN;
+        Self { talos, node: Node::default(), tail: Tail::All, ask_every, is_loss_told: false }
     }
 
     /// Follows until cancelled, over as many connections as it takes.
     pub async fn run(mut self, cancel: CancellationToken) -> Result<(), Infallible> {
+        self.forget_contact();
         let mut pause = PAUSE_FIRST;
         loop {
             let Some(failed) = cancel.run_until_cancelled(self.follow()).await else {
@@ -76,48 +84,42 @@ impl Watch {
     }
 
     async fn try_follow(&mut self) -> Result<Infallible, FollowError> {
-        let mut events = match self.talos.machined().events(&self.tail).await {
-            Ok(events) => events,
-            Err(failed) => {
-                // It may be the place that machined does not know: next time all is told.
-                if matches!(failed, CallError::Answer { .. }) {
-                    self.tail = Tail::All;
-                }
-                return Err(failed.into());
-            }
-        };
-        if self.tail == Tail::All {
-            self.node = Node::default();
+        let caught_up = self.catch_up().await;
+        if let Err(FollowError::Call(CallError::Answer { .. })) = caught_up {
+            // It may be the place that machined does not know: next time all is told.
+            self.tail = Tail::All;
         }
-        self.replay(&mut events).await?;
+        let mut events = caught_up?;
         self.ask_stage().await;
-        self.ask_version().await;
         self.keep();
-        let mut ask_at = Instant::now() + ASK_AGAIN;
+        let mut silence = pin!(listen_for_silence(self.talos.clone(), self.ask_every));
         let mut publish_at = None;
         loop {
             tokio::select! {
                 event = events.next() => {
                     self.take(&event?.ok_or(FollowError::End)?);
-                    publish_at = (!self.node.is_settled()).then(|| Instant::now() + SETTLE);
-                    if publish_at.is_none() {
+                    if self.node.is_settled() {
+                        publish_at = None;
                         self.publish();
+                    } else {
+                        publish_at.get_or_insert_with(|| Instant::now() + SETTLE);
                     }
                 }
                 () = at(publish_at) => {
                     publish_at = None;
                     self.publish();
                 }
-                () = sleep_until(ask_at), if self.talos.view().version.is_none() => {
-                    self.ask_version().await;
-                    ask_at = Instant::now() + ASK_AGAIN;
-                }
+                failed = silence.as_mut() => return Err(failed.into()),
             }
         }
     }
 
-    /// Takes the past, and what comes while it is told.
-    async fn replay(&mut self, events: &mut Events) -> Result<(), FollowError> {
+    /// Opens the stream, and takes the past and what comes while it is told.
+    async fn catch_up(&mut self) -> Result<Events, FollowError> {
+        let mut events = self.talos.machined().events(&self.tail).await?;
+        if self.tail == Tail::All {
+            self.node = Node::default();
+        }
         let end = Instant::now() + REPLAY_LIMIT;
         while Instant::now() < end {
             match timeout(QUIET, events.next()).await {
@@ -125,13 +127,15 @@ impl Watch {
                 Err(_quiet) => break,
             }
         }
-        if !self.node.is_settled() {
-            // What takes over what was canceled is about to start.
-            if let Ok(event) = timeout(SETTLE, events.next()).await {
-                self.take(&event?.ok_or(FollowError::End)?);
+        // What takes over what was canceled is about to start.
+        let end = Instant::now() + SETTLE;
+        while !self.node.is_settled() {
+            match timeout_at(end, events.next()).await {
+                Ok(event) => self.take(&event?.ok_or(FollowError::End)?),
+                Err(_settled) => break,
             }
         }
-        Ok(())
+        Ok(events)
     }
 
     fn take(&mut self, event: &Event) {
@@ -157,19 +161,6 @@ impl Watch {
                 debug!(failure = %Chain(&failed), "machined does not tell the stage");
             }
             Err(_late) => debug!("machined does not tell the stage in time"),
-        }
-    }
-
-    async fn ask_version(&self) {
-        match timeout(ASK_LIMIT, self.talos.machined().version()).await {
-            Ok(Ok(version)) => {
-                info!(version, "Talos is there");
-                self.talos.modify(|view| view.version = Some(version));
-            }
-            Ok(Err(failed)) => {
-                debug!(failure = %Chain(&failed), "machined does not tell the version of Talos");
-            }
-            Err(_late) => debug!("machined does not tell the version of Talos in time"),
         }
     }
 
@@ -209,6 +200,15 @@ impl Watch {
         }
     }
 
+    /// An earlier watch may have ended without a word, and its stream with it.
+    fn forget_contact(&self) {
+        self.talos.modify(|view| {
+            if view.contact.is_kept {
+                (view.contact.is_kept, view.contact.since) = (false, Instant::now());
+            }
+        });
+    }
+
     /// What was known stays: on the way down the socket goes as everything does.
     fn lose(&mut self, failed: &FollowError) {
         let failure = Chain(failed);
@@ -234,6 +234,27 @@ impl Watch {
             }
             contact.failure = Some(lost);
         });
+    }
+}
+
+/// Returns when machined does not answer any more, with what it did instead.
+async fn listen_for_silence(talos: Talos, ask_every: Duration) -> CallError {
+    loop {
+        match talos.machined().version().await {
+            Ok(version) => {
+                let version = Some(version);
+                if talos.view().version != version {
+                    info!(version, "Talos is there");
+                    talos.modify(|view| view.version = version);
+                }
+            }
+            // It is there, and has a version that nobody can read.
+            Err(failed @ CallError::Lack { .. }) => {
+                debug!(failure = %Chain(&failed), "machined does not tell the version of Talos");
+            }
+            Err(failed) => return failed,
+        }
+        sleep(ask_every).await;
     }
 }
 

@@ -237,6 +237,7 @@ mod tests {
             sequence: Some(ShownSequence {
                 name: "shutdown".to_owned(),
                 phase: Some("cleanup".to_owned()),
+                is_called: true,
                 is_ours: true,
             }),
             has_contact: true,

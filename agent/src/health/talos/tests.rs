@@ -64,6 +64,18 @@ fn who_cannot_call_machined_could_not_carry_the_plan_out() {
 }
 
 #[test]
+fn a_call_that_machined_does_not_take_is_mended_where_calls_are() {
+    for (is_refusal, words) in [(true, "ext-curfew"), (false, "machine.sock")] {
+        let mut view = view();
+        let why = "machined refuses `Shutdown`: not authorized".to_owned();
+        view.missed = Some(Missed::NotTaken(Lost { why, is_refusal }));
+        let check = judge(&view);
+        assert_eq!(check.state, State::Fail);
+        assert!(check.remedy.is_some_and(|remedy| remedy.contains(words)), "{words}");
+    }
+}
+
+#[test]
 fn who_was_never_heard_is_waited_for_a_moment() {
     let mut view = (*Talos::new("/nonexistent").view()).clone();
     assert_eq!(judge(&view).state, State::Warn);

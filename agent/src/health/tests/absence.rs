@@ -4,10 +4,12 @@ use curfew_coordinator::Absence;
 
 use super::*;
 use crate::cluster_file::{System, SystemdSystem, TalosSystem};
+use crate::snapshot::Place;
 
 fn peer(absence: Absence, presence: Presence, system: &System) -> (State, String) {
     look("peer-k8s-1", |snapshot| {
-        snapshot.systems = Arc::new([("k8s-1".into(), system.clone())].into());
+        let place = Place { system: system.clone(), address: "10.0.0.11".parse().unwrap() };
+        snapshot.places = Arc::new([("k8s-1".into(), place)].into());
         let host = host(snapshot, "k8s-1");
         host.presence = presence;
         host.absence = Some(absence);
@@ -22,8 +24,8 @@ fn a_machine_without_its_agent_fails_and_says_where_to_look_on_its_system() {
     let presences = [Presence::Silent, Presence::Lost, Presence::Off, Presence::Unknown];
     for presence in presences {
         for (system, words) in [
-            (&talos, "`talosctl -n k8s-1 get extensions` must list curfew"),
-            (&talos, "`talosctl -n k8s-1 service ext-curfew`"),
+            (&talos, "`talosctl -n 10.0.0.11 get extensions` must list curfew"),
+            (&talos, "`talosctl -n 10.0.0.11 service ext-curfew`"),
             (&talos, "docs/talos.md"),
             (&systemd, "on k8s-1: `systemctl status curfew`"),
             (&System::DryRun, "start curfew on k8s-1"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use curfew_proto::talos::common::Code;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tonic::Status;
 
 use super::*;
@@ -19,11 +19,15 @@ struct Story {
 }
 
 fn follow(machined: FakeMachined) -> Story {
-    let talos = Talos::new(machined.socket());
-    let views = talos.subscribe();
+    let watch = Watch::new(Talos::new(machined.socket()));
+    follow_by(watch, machined)
+}
+
+fn follow_by(watch: Watch, machined: FakeMachined) -> Story {
+    let views = watch.talos.subscribe();
     let mut watching = JoinSet::new();
     watching.spawn(async move {
-        let Ok(()) = Watch::new(talos).run(CancellationToken::new()).await;
+        let Ok(()) = watch.run(CancellationToken::new()).await;
     });
     Story { machined, views, _watching: watching }
 }
@@ -32,6 +36,13 @@ impl Story {
     async fn until(&mut self, what: impl FnMut(&Arc<View>) -> bool) -> Arc<View> {
         let seen = timeout(Duration::from_secs(20), self.views.wait_for(what)).await;
         Arc::clone(&seen.expect("it comes to that").expect("the watch lives"))
+    }
+
+    /// Waits until the events are asked for.
+    async fn until_asked(&self) {
+        while self.tails().is_empty() {
+            yield_now().await;
+        }
     }
 
     fn tails(&self) -> Vec<(i32, String)> {
@@ -59,9 +70,106 @@ async fn what_happened_before_the_agent_started_is_known_at_once() {
     let view = story.until(|view| view.contact.is_kept).await;
     assert_eq!(view.node.way(), Some(Way::Off));
     assert_eq!(view.node.stage, Some(Stage::ShuttingDown));
-    assert_eq!(view.version.as_deref(), Some("v1.11.6"));
     assert!(!view.node.has_stopped_pods() && !view.is_ours());
     assert_eq!(story.tails(), [(-1, String::new())]);
+    let view = story.until(|view| view.version.is_some()).await;
+    assert_eq!(view.version.as_deref(), Some("v1.11.6"));
+}
+
+/// Who waits for it has little time.
+#[tokio::test]
+async fn what_is_known_does_not_wait_for_the_version() {
+    let machined = FakeMachined::start();
+    machined.keep_version(true);
+    let start = Instant::now();
+    let mut story = follow(machined);
+    let view = story.until(|view| view.contact.is_kept).await;
+    assert!(view.version.is_none() && start.elapsed() < ASK_LIMIT, "{:?}", start.elapsed());
+    story.machined.keep_version(false);
+    story.until(|view| view.version.is_some()).await;
+}
+
+/// Its stream would say nothing for hours, as that of a node does where nothing happens.
+#[tokio::test]
+async fn a_machined_that_answers_no_more_is_lost_though_its_stream_is_open() {
+    let machined = FakeMachined::start();
+    let ask_every = Duration::from_millis(20);
+    let watch = Watch { ask_every, ..Watch::new(Talos::new(machined.socket())) };
+    let mut story = follow_by(watch, machined);
+    story.until(|view| view.contact.is_kept && view.version.is_some()).await;
+    story.machined.keep_version(true);
+    let view = story.until(|view| !view.contact.is_kept).await;
+    let problem = view.problem().expect("there is one");
+    assert!(problem.is_grave && problem.reason.contains("`Version`"), "{problem:?}");
+    story.machined.keep_version(false);
+    story.until(|view| view.contact.is_kept).await;
+}
+
+/// The one before may have ended without a word.
+#[tokio::test]
+async fn a_watch_begins_without_contact() {
+    let machined = FakeMachined::start();
+    machined.refuse(Some(Status::permission_denied("not authorized")));
+    let talos = Talos::new(machined.socket());
+    talos.modify(|view| (view.contact.is_kept, view.contact.was_kept) = (true, true));
+    let mut story = follow_by(Watch::new(talos), machined);
+    let view = story.until(|view| !view.contact.is_kept).await;
+    assert_eq!(view.contact.failure, None, "nobody has asked yet");
+    assert!(view.contact.was_kept);
+}
+
+/// It is refused after the greeting.
+#[tokio::test]
+async fn a_place_that_machined_does_not_know_is_given_up() {
+    let machined = FakeMachined::start();
+    machined.sequence("reboot", Action::Start, "somebody");
+    let tail = Tail::After("no id".to_owned());
+    let watch = Watch { tail, ..Watch::new(Talos::new(machined.socket())) };
+    let mut story = follow_by(watch, machined);
+    let view = story.until(|view| view.contact.is_kept).await;
+    assert_eq!(view.node.way(), Some(Way::Reboot));
+    assert_eq!(story.tails(), [(0, "no id".to_owned()), (-1, String::new())]);
+}
+
+/// On some nodes something is said each second, and the agent is to know all the same.
+#[tokio::test]
+async fn a_canceled_sequence_is_published_in_time_whatever_else_is_said() {
+    let mut story = follow(FakeMachined::start());
+    story.until(|view| view.contact.is_kept).await;
+    story.machined.sequence("shutdown", Action::Start, "first");
+    story.until(|view| view.node.way() == Some(Way::Off)).await;
+    story.machined.sequence("shutdown", Action::Stop, "first");
+    story.machined.failed("shutdown", Code::Canceled, "sequence failed: context canceled");
+    let mut views = story.views.clone();
+    let seen = views.wait_for(|view| view.node.way().is_none());
+    let chatter = async {
+        loop {
+            story.machined.phase("noise");
+            sleep(SETTLE / 4).await;
+        }
+    };
+    tokio::select! {
+        seen = timeout(SETTLE * 5, seen) => drop(seen.expect("it is seen").expect("it lives")),
+        () = chatter => {}
+    }
+}
+
+/// Nor is the gap seen by an agent that comes to it, whatever is said in it.
+#[tokio::test]
+async fn nobody_sees_the_gap_who_comes_in_the_middle_of_it() {
+    let machined = FakeMachined::start();
+    machined.sequence("shutdown", Action::Start, "first");
+    machined.sequence("shutdown", Action::Stop, "first");
+    machined.failed("shutdown", Code::Canceled, "sequence failed: context canceled");
+    let mut story = follow(machined);
+    story.until_asked().await;
+    // After the past is told, and before the gap is taken for the end.
+    sleep(QUIET * 2).await;
+    story.machined.phase("noise");
+    sleep(QUIET * 2).await;
+    story.machined.sequence("shutdown", Action::Start, "second");
+    let view = story.until(|view| view.contact.is_kept).await;
+    assert_eq!(view.node.way(), Some(Way::Off));
 }
 
 #[tokio::test]
