@@ -40,6 +40,22 @@ impl Lab {
         self.eventually(&what, DOWN, |lab| hosts.iter().all(|host| !lab.machine(*host).is_on()))
     }
 
+    /// Asserts that since the mains are back the owner has come by itself and has woken the others,
+    /// one when the other was up.
+    pub fn assert_woken_in_order(&self, mains_back: Time) {
+        let packet = Fact::Packet(Host::Nfs.address().to_string());
+        self.timeline().assert_order_since(
+            mains_back,
+            &[
+                (Host::Nfs, Fact::AgentStarted),
+                (Host::K8s1, packet.clone()),
+                (Host::K8s1, Fact::AgentStarted),
+                (Host::K8s2, packet),
+                (Host::K8s2, Fact::AgentStarted),
+            ],
+        );
+    }
+
     /// Returns the shutdowns that the agents of all hosts have declared so far, by number.
     pub fn declared(&self) -> Vec<u64> {
         let mut numbers: Vec<_> = Host::ALL

@@ -25,6 +25,7 @@ pub mod binary;
 pub mod container;
 pub mod extension;
 pub mod node;
+mod power;
 pub mod spec;
 pub mod story;
 

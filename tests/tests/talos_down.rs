@@ -83,7 +83,11 @@ fn row_2_a_forced_reboot_with_pods_running_says_no_halting() -> Result<()> {
     play(&[Host::Nfs, NODE], Machined::default(), |lab| {
         let since = ground::now();
         lab.tell(NODE, Command::Order(Sequence::Reboot { force: true }))?;
-        leaves_without_halting(lab, since, OsStop::Reboot)
+        leaves_without_halting(lab, since, OsStop::Reboot)?;
+        let said = directory::tail(lab.machine(NODE).log(), 200);
+        ensure!(said.contains("unix.Reboot(1234567)"), "it has not heard the end: {said}");
+        ensure!(!said.contains("the sequence reboot failed"), "it took it for a failure: {said}");
+        Ok(())
     })
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use curfew_machined::{BlockingStandin, Command, Report, Service, Settings, Times, Tree, Version};
+use curfew_machined::{Command, Report, Service, Settings, Times, Tree, Version};
 use nix::sys::signal::Signal;
 
 use crate::agent::Paths;
@@ -15,6 +15,7 @@ use crate::directory::write;
 use crate::host::Host;
 use crate::process::Process;
 use crate::talos::node::{Event, nfs_mount};
+use crate::talos::power::Power;
 
 /// What machined of such a node is like.
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +50,11 @@ impl Default for Machined {
 #[derive(Debug)]
 pub struct Bare {
     agent: Option<Process>,
-    standin: BlockingStandin,
+    power: Power,
     paths: Paths,
     namespace: String,
     host: Host,
     tree: PathBuf,
-    is_on: bool,
 }
 
 impl Bare {
@@ -86,37 +86,31 @@ impl Bare {
                     .context("link what a node has in common with this machine")?;
             }
         }
-        let standin = BlockingStandin::new(settings).context("start machined")?;
+        let power = Power::new(settings)?;
         let paths = paths.clone();
-        Ok(Self { agent: None, standin, paths, namespace, host, tree, is_on: false })
+        Ok(Self { agent: None, power, paths, namespace, host, tree })
     }
 
     /// Gives it power, with this boot id.
     pub fn boot(&mut self, id: &str) -> Result<()> {
         write(&self.tree.join("proc/sys/kernel/random/boot_id"), id)?;
-        self.is_on = true;
-        self.standin.send(Command::Boot);
+        self.power.boot();
         Ok(())
     }
 
     /// Takes its power away.
     pub fn cut(&mut self) {
-        self.is_on = false;
         self.agent = None;
-        self.standin.send(Command::Cut);
-        // What it has said of this boot is of no interest any more.
-        while self.standin.report().is_some() {}
+        self.power.cut();
     }
 
     /// Does to the agent what machined says, and returns what has happened since the last look.
     pub fn look(&mut self) -> Result<Vec<Event>> {
         let mut events = Vec::new();
-        while self.is_on
-            && let Some(report) = self.standin.report()
-        {
+        while let Some(report) = self.power.report() {
             if report == Report::Start {
                 let agent = self.paths.start(self.host, &self.namespace)?;
-                self.standin.send(Command::Started(Some(agent.id())));
+                self.power.tell(Command::Started(Some(agent.id())));
                 self.agent = Some(agent);
             } else if report == Report::Term {
                 self.signal(Signal::SIGTERM);
@@ -129,7 +123,7 @@ impl Bare {
             && let Some(status) = agent.ended()?
         {
             self.agent = None;
-            self.standin.send(Command::Ended);
+            self.power.tell(Command::Ended);
             events.push(Event::Ended(status.code()));
         }
         Ok(events)
@@ -137,7 +131,7 @@ impl Bare {
 
     /// Tells machined something, or what goes wrong with it.
     pub fn tell(&self, command: Command) {
-        self.standin.send(command);
+        self.power.tell(command);
     }
 
     /// Sends the agent a signal.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use curfew_machined::{BlockingStandin, Command, Report, Service, Settings, Times, Tree};
+use curfew_machined::{Command, Report, Service, Settings, Times, Tree};
 use nix::sys::signal::Signal;
 
 use crate::debian::overlay::Overlay;
@@ -14,6 +14,7 @@ use crate::directory::write;
 use crate::host::Host;
 use crate::talos::container::{self, Container};
 use crate::talos::extension::Extension;
+use crate::talos::power::Power;
 use crate::talos::spec::{self, Config, Ingredients};
 
 /// A Talos node.
@@ -24,7 +25,7 @@ pub struct Node {
     container: Option<Container>,
     /// Machined knows the process of the container.
     is_registered: bool,
-    standin: BlockingStandin,
+    power: Power,
     root: Option<Overlay>,
     extension: Extension,
     folders: Folders,
@@ -32,7 +33,6 @@ pub struct Node {
     namespace: String,
     log: PathBuf,
     host: Host,
-    is_on: bool,
 }
 
 /// Where everything is on this machine.
@@ -74,7 +74,7 @@ impl Node {
         Ok(Self {
             container: None,
             is_registered: false,
-            standin: BlockingStandin::new(settings).context("start machined")?,
+            power: Power::new(settings)?,
             root: None,
             extension: Extension::unpack(&folders.own)?,
             log: folders.own.join("agent.log"),
@@ -82,7 +82,6 @@ impl Node {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
             host,
-            is_on: false,
         })
     }
 
@@ -100,26 +99,20 @@ impl Node {
             fs::remove_dir_all(&folder).context("forget what an earlier boot has written")?;
         }
         self.root = Some(Overlay::mount(&folder, std::slice::from_ref(&self.extension.root))?);
-        self.is_on = true;
-        self.standin.send(Command::Boot);
+        self.power.boot();
         Ok(())
     }
 
     /// Takes its power away.
     pub fn cut(&mut self) {
-        self.is_on = false;
         self.container = None;
-        self.standin.send(Command::Cut);
-        // What it has said of this boot is of no interest any more.
-        while self.standin.report().is_some() {}
+        self.power.cut();
     }
 
     /// Does to the container what machined says, and returns what has happened since the last look.
     pub fn look(&mut self) -> Result<Vec<Event>> {
         let mut events = Vec::new();
-        while self.is_on
-            && let Some(report) = self.standin.report()
-        {
+        while let Some(report) = self.power.report() {
             self.follow(&report)?;
             events.push(Event::Said(report));
         }
@@ -128,11 +121,11 @@ impl Node {
                 && let Some(pid) = container.pid()
             {
                 self.is_registered = true;
-                self.standin.send(Command::Started(Some(pid)));
+                self.power.tell(Command::Started(Some(pid)));
             }
             if let Some(status) = container.ended()? {
                 self.container = None;
-                self.standin.send(Command::Ended);
+                self.power.tell(Command::Ended);
                 // The runtime returns the code of the process, or this much more than its signal.
                 let code = status.code().filter(|code| *code < SIGNALED);
                 events.push(Event::Ended(code.filter(|_| status.signal().is_none())));
@@ -143,7 +136,7 @@ impl Node {
 
     /// Tells machined something, or what goes wrong with it.
     pub fn tell(&self, command: Command) {
-        self.standin.send(command);
+        self.power.tell(command);
     }
 
     /// Returns the container, if one runs.
