@@ -1,5 +1,5 @@
 //! Stories of an agent and machined's socket: who may ask, what is asked, and what happens when
-//! nobody answers. Facts §2.1 to §2.3, rules 3, 6 and 7 of §9.
+//! nobody answers. Facts §2.1 to §2.3, rules 3 and 6 of §9. Rule 7 was decided otherwise: 0037.
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use curfew_extension::yaml::{self, Node};
 use crate::stage::{Folder, sources};
 
 /// The files, and the kinds of the documents in each.
-const EXAMPLES: [(&str, &[&str]); 8] = [
+const EXAMPLES: [(&str, &[&str]); 9] = [
     ("extension-service-config.yaml", &["ExtensionServiceConfig"]),
     ("firewall.yaml", &["NetworkRuleConfig", "NetworkRuleConfig"]),
     ("installer-1.14.yaml", &["UnattendedInstallConfig"]),
@@ -18,6 +18,7 @@ const EXAMPLES: [(&str, &[&str]); 8] = [
     ("kubelet-1.14.yaml", &["KubeletConfig"]),
     ("kubelet.yaml", &[""]),
     ("nfs-volume.yaml", &["PersistentVolume"]),
+    ("remove-document.yaml", &["ExtensionServiceConfig"]),
     ("wake-on-lan.yaml", &["EthernetConfig"]),
 ];
 
@@ -55,6 +56,15 @@ fn every_example_is_of_the_kind_that_it_is_for() {
             assert_eq!(text(document, &["apiVersion"]), version, "{name}");
         }
     }
+}
+
+#[test]
+fn what_is_removed_is_what_was_applied() {
+    let (removed, applied) =
+        (example("remove-document.yaml"), example("extension-service-config.yaml"));
+    let name = |documents: &[Node]| text(documents.first().expect("one"), &["name"]).to_owned();
+    assert_eq!(name(&removed), name(&applied));
+    assert_eq!(text(removed.first().expect("one"), &["$patch"]), "delete");
 }
 
 #[test]
