@@ -52,6 +52,12 @@ pub enum AskError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An agent that waits for what keeps it from starting to be mended, or that too many ask at once.
+    #[error("the agent at {at} runs and has no status to tell")]
+    Standby {
+        /// Where.
+        at: SocketAddr,
+    },
     /// It answers, but not with a status.
     #[error("what answers at {at} is no agent of Curfew: it says {status} to {PATH}")]
     Refuse {
@@ -138,8 +144,11 @@ async fn exchange(at: SocketAddr) -> Result<Bytes, AskError> {
             .expect("a constant path and an address make a request");
         let answer = requests.send_request(request).await.map_err(failed)?;
         let (head, body) = answer.into_parts();
-        if head.status != StatusCode::OK {
-            return Err(AskError::Refuse { at, status: head.status });
+        match head.status {
+            StatusCode::OK => {}
+            // An agent with a coordinator has a status for everybody whom it lets in.
+            StatusCode::SERVICE_UNAVAILABLE => return Err(AskError::Standby { at }),
+            status => return Err(AskError::Refuse { at, status }),
         }
         let body = Limited::new(body, LEN_MAX).collect().await;
         Ok(body.map_err(|source| AskError::Body { at, source })?.to_bytes())
@@ -203,6 +212,13 @@ mod tests {
         assert!(matches!(refused, AskError::Refuse { status: StatusCode::NOT_FOUND, .. }));
         let no_http = ask_one_that_says("220 mail.example ESMTP\r\n").await.unwrap_err();
         assert!(matches!(no_http, AskError::Exchange { .. }), "{no_http:?}");
+    }
+
+    #[tokio::test]
+    async fn an_agent_on_standby_is_no_stranger() {
+        let answer = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+        let refused = ask_one_that_says(answer).await.unwrap_err();
+        assert!(matches!(refused, AskError::Standby { .. }), "{refused:?}");
     }
 
     #[tokio::test]

@@ -93,6 +93,10 @@ fn remedy(failed: &AskError) -> &'static str {
              `curfew status --at ADDRESS`."
         }
         AskError::TimeOut { .. } => "Its log says more, or the machine is very busy: try again.",
+        AskError::Standby { .. } => {
+            "`curl` its /health: it says what keeps it from starting. Without that it is asked by \
+             too many at once: try again."
+        }
         AskError::Decode { .. } => "Use --json, or the curfew of that host's version.",
         AskError::Exchange { .. } | AskError::Body { .. } | AskError::Refuse { .. } => {
             "Another program may have that port: see http-port in the cluster file."
