@@ -52,7 +52,7 @@ pub enum AskError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// An agent that waits for what keeps it from starting to be mended, or that too many ask at once.
+    /// An agent that cannot start and waits until that is mended, or that too many ask at once.
     #[error("the agent at {at} runs and has no status to tell")]
     Standby {
         /// Where.
