@@ -5,6 +5,7 @@ use std::sync::Arc;
 use curfew_proto::talos::common::Code;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, yield_now};
+use tokio::time::interval;
 use tonic::Status;
 
 use super::*;
@@ -42,6 +43,15 @@ impl Story {
     async fn until_asked(&self) {
         while self.tails().is_empty() {
             yield_now().await;
+        }
+    }
+
+    /// Has something said that means nothing, at this pace.
+    async fn chatter(&self, every: Duration, times: usize) {
+        let mut pace = interval(every);
+        for _ in 0..times {
+            pace.tick().await;
+            self.machined.phase("noise");
         }
     }
 
@@ -142,15 +152,9 @@ async fn a_canceled_sequence_is_published_in_time_whatever_else_is_said() {
     story.machined.failed("shutdown", Code::Canceled, "sequence failed: context canceled");
     let mut views = story.views.clone();
     let seen = views.wait_for(|view| view.node.way().is_none());
-    let chatter = async {
-        loop {
-            story.machined.phase("noise");
-            sleep(SETTLE / 4).await;
-        }
-    };
     tokio::select! {
         seen = timeout(SETTLE * 5, seen) => drop(seen.expect("it is seen").expect("it lives")),
-        () = chatter => {}
+        () = story.chatter(SETTLE / 4, usize::MAX) => {}
     }
 }
 
@@ -163,10 +167,8 @@ async fn nobody_sees_the_gap_who_comes_in_the_middle_of_it() {
     machined.failed("shutdown", Code::Canceled, "sequence failed: context canceled");
     let mut story = follow(machined);
     story.until_asked().await;
-    // After the past is told, and before the gap is taken for the end.
-    sleep(QUIET * 2).await;
-    story.machined.phase("noise");
-    sleep(QUIET * 2).await;
+    // Beyond the past, and not as long as until the gap is taken for the end.
+    story.chatter(QUIET * 2, 3).await;
     story.machined.sequence("shutdown", Action::Start, "second");
     let view = story.until(|view| view.contact.is_kept).await;
     assert_eq!(view.node.way(), Some(Way::Off));
