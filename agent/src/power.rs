@@ -156,6 +156,14 @@ impl Power {
         }
     }
 
+    /// Takes note that an earlier run of this agent may have called for a stop.
+    pub fn resume(&self) {
+        match self {
+            Self::Talos(power) => power.resume(),
+            Self::Command(_) | Self::Systemd(_) | Self::DryRun(_) => {}
+        }
+    }
+
     /// Asks the operating system whether a stop runs in this boot that does for `cause`, or the
     /// hold stands.
     pub async fn is_stopping(&self, goal: Goal, cause: Cause) -> Stopping {

@@ -77,6 +77,8 @@ pub struct Call {
     /// that left no record may have called before. Always true, but for a known mistake. About a
     /// hold that stands already the answer is `HoldEntered`.
     pub ask_first: bool,
+    /// The first try of a run of the agent whose records say that an earlier run may have called.
+    pub is_resumed: bool,
     /// 1 for the first try; the driver may escalate with it.
     pub attempt: u32,
     /// With [`End::Cut`]: the earliest time for the cut, from now.

@@ -1,19 +1,22 @@
 //! What happens between the signal and the end: the last state is told, then the tasks end.
 //!
 //! ```text
-//! 0 s        ≤ 3 s: are the pods gone?   ≤ 0.5 s: mounts   the last state    tasks end     4.8 s
+//! 0 s      ≤ 2.4 s: are the pods gone?   ≤ 0.5 s: mounts   the last state    tasks end     4.8 s
 //! SIGTERM ──────────────────────────────► read anew ──────► told ───────────► ≤ 4.4 s ──► leave
 //! ```
+//!
+//! All limits count from the signal, so that what one step takes too long the pods lose.
 
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use super::holding::Eye;
+use super::holding::{Eye, LAST_LIMIT};
 use super::keeper::Input;
 use super::os::Os;
+use super::outlet::FAREWELL;
 use crate::end::{END_LIMIT, End};
 
 /// Waits for SIGTERM or SIGINT; has the keeper say `halting` if the machine goes down, and waits
@@ -25,7 +28,7 @@ pub(super) async fn say(inputs: &mpsc::Sender<Input>, os: &Os, eye: &Eye, mut en
     let told_at = Instant::now();
     info!(signal, "told to end");
     let farewell = async {
-        let farewell = os.farewell(inputs).await;
+        let farewell = os.farewell(inputs, told_at + PODS_LIMIT).await;
         // What this host holds at the very end is what its servers go by.
         eye.look_again(inputs).await;
         let (told, heard) = oneshot::channel();
@@ -33,13 +36,24 @@ pub(super) async fn say(inputs: &mpsc::Sender<Input>, os: &Os, eye: &Eye, mut en
             heard.await.unwrap_or_default();
         }
     };
-    if timeout(FAREWELL_LIMIT, farewell).await.is_err() {
+    if timeout_at(told_at + FAREWELL_LIMIT, farewell).await.is_err() {
         warn!("the last state could not be told in time");
     }
     told_at + END_LIMIT - LEAVING
 }
 
-/// Three seconds for the pods, half a one for the mounts, the rest for a record and the network.
+/// Two seconds and a half for what runs, half a one for the mounts, one for the record on a disk
+/// that is busy with the end, the rest for the network.
 const FAREWELL_LIMIT: Duration = Duration::from_millis(4200);
+const PODS_LIMIT: Duration = Duration::from_millis(2400);
+const RECORD_MOST: Duration = Duration::from_secs(1);
+const _: () = assert!(
+    PODS_LIMIT.as_millis()
+        + LAST_LIMIT.as_millis()
+        + RECORD_MOST.as_millis()
+        + FAREWELL.as_millis()
+        <= FAREWELL_LIMIT.as_millis(),
+    "a last state that is found too late is told to nobody"
+);
 /// To abort the tasks that have not ended by then, and to give up threads that hang.
 const LEAVING: Duration = Duration::from_millis(400);

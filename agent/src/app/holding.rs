@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long the last look may take, after which the mounts are unknown: the kernel reads its own
 /// memory, and what takes longer hangs.
-const LAST_LIMIT: Duration = Duration::from_millis(500);
+pub(super) const LAST_LIMIT: Duration = Duration::from_millis(500);
 
 /// How long the question for pods may take, of the kernel's memory too.
 const PODS_LIMIT: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use curfew_coordinator::{Event, OsStop};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::info;
 
 use super::Agent;
@@ -99,12 +99,13 @@ async fn follow(mut calling: watch::Receiver<Calling>, ours: watch::Sender<bool>
 
 impl Os {
     /// Returns what there is to say when the agent is told to end: that the machine goes down, or
-    /// soon will, if it does. Has the keeper know what was not known before.
-    pub(super) async fn farewell(&self, inputs: &mpsc::Sender<Input>) -> Farewell {
+    /// soon will, if it does. Has the keeper know what was not known before. What is waited for is
+    /// waited for until `end`.
+    pub(super) async fn farewell(&self, inputs: &mpsc::Sender<Input>, end: Instant) -> Farewell {
         let goes_down = match self {
             Self::Mute => true,
             Self::Logind(seen) => seen.goes_down(inputs).await,
-            Self::Talos(node) => return node.farewell(inputs).await,
+            Self::Talos(node) => return node.farewell(inputs, end).await,
         };
         if goes_down { Farewell::Halting } else { Farewell::Silent }
     }

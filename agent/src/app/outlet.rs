@@ -325,6 +325,9 @@ impl Caller {
             },
             attempt: call.attempt,
         };
+        if call.is_resumed {
+            self.power.resume();
+        }
         if call.ask_first {
             let goal = match call.end {
                 End::Hold => Goal::Held,

@@ -181,9 +181,10 @@ impl Node {
         self.run.as_ref().is_some_and(Run::is_running) || self.way().is_some()
     }
 
-    /// Returns the power-off that moves the pods away first, if that is what runs.
+    /// Returns the sequence that moves the pods away first, if that is what runs: a shutdown, an
+    /// upgrade and a reset do.
     pub fn draining(&self) -> Option<&Run> {
-        self.run.as_ref().filter(|run| run.name == SHUTDOWN && run.is_draining())
+        self.run.as_ref().filter(|run| run.is_draining())
     }
 
     /// Returns whether the sequence that takes the node down has stopped the pods: the end of the

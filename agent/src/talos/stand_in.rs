@@ -50,10 +50,14 @@ pub(crate) struct Inner {
     past: Mutex<Vec<machine::Event>>,
     streams: Mutex<Vec<mpsc::Sender<Result<machine::Event, Status>>>>,
     stage: Mutex<Stage>,
+    /// How many requests there were.
+    requests: Mutex<usize>,
     /// What each call is refused with.
     refusal: Mutex<Option<Status>>,
     /// The version is not told.
     keeps_version: watch::Sender<bool>,
+    /// The streams stand still.
+    is_still: Mutex<bool>,
 }
 
 impl FakeMachined {
@@ -63,8 +67,10 @@ impl FakeMachined {
             past: Mutex::default(),
             streams: Mutex::default(),
             stage: Mutex::new(Stage::Running),
+            requests: Mutex::default(),
             refusal: Mutex::default(),
             keeps_version: watch::Sender::new(false),
+            is_still: Mutex::default(),
         });
         let mut fake =
             Self { state, directory: TestDirectory::in_memory(), serving: JoinSet::new() };
@@ -110,6 +116,15 @@ impl FakeMachined {
         self.asked().iter().filter_map(shutdown).collect()
     }
 
+    /// Returns how many requests there were since [`FakeMachined::count_anew`].
+    pub(crate) fn count(&self) -> usize {
+        *lock(&self.state.requests)
+    }
+
+    pub(crate) fn count_anew(&self) {
+        *lock(&self.state.requests) = 0;
+    }
+
     pub(crate) fn refuse(&self, refusal: Option<Status>) {
         *lock(&self.state.refusal) = refusal;
     }
@@ -117,6 +132,11 @@ impl FakeMachined {
     /// Lets whoever asks for the version wait.
     pub(crate) fn keep_version(&self, keeps: bool) {
         self.state.keeps_version.send_replace(keeps);
+    }
+
+    /// Has the streams stand still, while calls are answered.
+    pub(crate) fn stand_still(&self) {
+        *lock(&self.state.is_still) = true;
     }
 
     pub(crate) fn set_stage(&self, stage: Stage) {
@@ -161,11 +181,16 @@ impl Inner {
             id: format!("{:0ID_LEN$}", past.len() + 1),
             actor_id: actor.to_owned(),
         };
+        if *lock(&self.is_still) {
+            past.push(event);
+            return;
+        }
         lock(&self.streams).retain(|stream| stream.try_send(Ok(event.clone())).is_ok());
         past.push(event);
     }
 
     fn check<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        *lock(&self.requests) += 1;
         if request.metadata().get("talos-role").is_none_or(|role| role != "os:operator") {
             return Err(Status::permission_denied("not authorized"));
         }

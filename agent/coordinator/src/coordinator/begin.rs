@@ -331,6 +331,7 @@ impl Coordinator {
             // Always: a run before this one may have called while its disk took no records, and
             // that there was one is known to nobody. `start` counts through all boots.
             ask_first: !self.errs(Mistake::CallsAgain),
+            is_resumed: self.calling.is_resumed && self.calling.attempt == 1,
             attempt: self.calling.attempt,
             cut_after: self.cut_after(end),
             foreign,

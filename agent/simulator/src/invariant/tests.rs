@@ -257,6 +257,7 @@ fn call(number: u64) -> Call {
         end: End::Off,
         ask_first: false,
         attempt: 1,
+        is_resumed: false,
         cut_after: Duration::ZERO,
         foreign: ForeignTier::default(),
     }

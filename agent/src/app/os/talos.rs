@@ -1,20 +1,22 @@
 //! The way from machined to the coordinator: that this node is taken down, by whomever.
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use curfew_coordinator::{Cause, Standing, Status};
 use curfew_nut::error::Chain;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, interval, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Input, pump};
 use crate::app::Agent;
 use crate::app::keeper::Farewell;
+use crate::blocking::Asker;
 use crate::os::{Level, News};
 use crate::pods;
 use crate::power::systemd::logind;
@@ -28,6 +30,8 @@ use crate::task::Supervisor;
 pub(in crate::app) struct Node {
     talos: Talos,
     sys: PathBuf,
+    /// Asks the kernel whether pods run: what hangs there must hang nobody else.
+    pods: Asker,
 }
 
 /// Spawns the tasks that listen to machined.
@@ -52,7 +56,7 @@ pub(super) fn spawn(
             }
         }
     });
-    Node { talos, sys: agent.me.paths.sys.clone() }
+    Node::new(talos, agent.me.paths.sys.clone())
 }
 
 /// Spawns the task that takes over a drain of somebody else's, where the battery has no time for
@@ -77,20 +81,26 @@ async fn hurry(
     cancel: CancellationToken,
 ) -> Result<(), Infallible> {
     let mut views = power.talos().subscribe();
+    let mut seen = JoinSet::new();
     loop {
-        let number = shown.borrow_and_update().status.on_battery(&me);
+        let number = {
+            let status = &shown.borrow_and_update().status;
+            power.set_open(status.shutdown.is_some());
+            status.on_battery(&me)
+        };
         let is_draining = views.borrow_and_update().node.draining().is_some();
         if let Some(shutdown) = number.filter(|_| is_draining) {
             let reason = power::Reason { shutdown, cause: power::Cause::Battery, attempt: 1 };
             if power.force_drain().await {
-                let seen = power.see_to(&reason);
-                cancel.run_until_cancelled(seen).await;
+                let power = Arc::clone(&power);
+                seen.spawn(async move { power.see_to(&reason).await });
             }
         }
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),
             Ok(()) = shown.changed() => {}
             Ok(()) = views.changed() => {}
+            Some(_over) = seen.join_next() => {}
             else => return Ok(()),
         }
     }
@@ -162,21 +172,20 @@ fn os_way(way: Way) -> Option<logind::Way> {
 }
 
 impl Node {
+    fn new(talos: Talos, sys: PathBuf) -> Self {
+        Self { talos, sys, pods: Asker::new(PODS_LIMIT) }
+    }
+
     /// Returns what there is to say on SIGTERM. It comes with a change of the configuration, too,
-    /// and on the way down it may come while pods still run.
-    pub(super) async fn farewell(&self, inputs: &mpsc::Sender<Input>) -> Farewell {
+    /// and on the way down it may come while pods still run: for these there is time until `end`.
+    pub(super) async fn farewell(&self, inputs: &mpsc::Sender<Input>, end: Instant) -> Farewell {
         let view = self.talos.view();
         if view.node.way().is_none() && !self.goes_down_unseen(&view, inputs).await {
             info!("the agent is ended and the node stays up: nothing is told");
             return Farewell::Silent;
         }
-        let end = Instant::now() + PODS_LIMIT;
-        let mut looks = interval(LOOK_EVERY);
-        while Instant::now() < end {
-            looks.tick().await;
-            if self.has_stopped_pods() {
-                return Farewell::Halting;
-            }
+        if timeout_at(end, self.until_pods_stopped()).await.is_ok() {
+            return Farewell::Halting;
         }
         warn!("pods still run: this host is not said to be halting");
         Farewell::Last
@@ -201,26 +210,39 @@ impl Node {
     }
 
     /// The kernel's word counts: machined goes on also when it could not stop all of them.
-    fn has_stopped_pods(&self) -> bool {
-        match pods_run(&self.sys) {
-            Some(run) => !run,
-            None => self.talos.view().node.has_stopped_pods(),
+    async fn until_pods_stopped(&self) {
+        let mut looks = interval(LOOK_EVERY);
+        let mut is_told = false;
+        loop {
+            looks.tick().await;
+            let has_stopped = match self.pods_run().await {
+                Ok(run) => !run,
+                Err(why) => {
+                    if !is_told {
+                        warn!(failure = why, "whether pods run is unknown: the phases say it");
+                        is_told = true;
+                    }
+                    self.talos.view().node.has_stopped_pods()
+                }
+            };
+            if has_stopped {
+                return;
+            }
+        }
+    }
+
+    async fn pods_run(&self) -> Result<bool, String> {
+        let sys = self.sys.clone();
+        match self.pods.ask(move || pods::populated(&sys)).await {
+            Ok(Ok(populated)) => Ok(populated.unwrap_or(false)),
+            Ok(Err(failed)) => Err(Chain(&failed).to_string()),
+            Err(unanswered) => Err(Chain(&unanswered).to_string()),
         }
     }
 }
 
-fn pods_run(sys: &Path) -> Option<bool> {
-    match pods::populated(sys) {
-        Ok(populated) => Some(populated.unwrap_or(false)),
-        Err(failed) => {
-            warn!(failure = %Chain(&failed), "whether pods run is unknown");
-            None
-        }
-    }
-}
-
-/// What SIGTERM leaves for it: in five seconds the agent has ended.
-const PODS_LIMIT: Duration = Duration::from_millis(2900);
+/// The kernel reads its own memory; what takes longer hangs.
+const PODS_LIMIT: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

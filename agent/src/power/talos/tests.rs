@@ -46,10 +46,12 @@ impl Story {
 #[tokio::test]
 async fn a_stop_is_called_once_by_force_and_at_once() {
     let mut story = contact(FakeMachined::start()).await;
-    let started = Instant::now();
+    story.until(|view| view.version.is_some()).await;
+    story.machined.count_anew();
     assert_eq!(story.power.is_stopping(Goal::Off, Cause::Battery).await, Stopping::Idle);
     assert_eq!(story.power.stop(&REASON).await, Outcome::Accepted);
-    assert!(started.elapsed() < Duration::from_millis(50), "{:?}", started.elapsed());
+    // Between the declaration and the call nothing else is asked.
+    assert_eq!(story.machined.count(), 1);
     story.see_to();
     story.machined.sequence("shutdown", Action::Start, "call-2");
     let view = story.until(|view| view.node.is_shutting_down()).await;
@@ -192,4 +194,202 @@ async fn talos_neither_holds_nor_cuts() {
     assert_eq!(story.power.reboot().await, Outcome::Accepted);
     assert_eq!(story.power.stop_drained().await, Outcome::Accepted);
     assert_eq!(story.machined.shutdowns(), [false]);
+}
+
+impl Story {
+    /// Waits until machined has answered others, so that what would have been called was.
+    async fn later(&self) {
+        for _later in 0..3 {
+            self.power.talos().machined().version().await.expect("machined answers");
+        }
+    }
+
+    async fn until_called(&self, times: usize) {
+        let called = async {
+            while self.machined.shutdowns().len() < times {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), called).await.expect("it is called");
+    }
+}
+
+/// Each of these would start a stop over, and the pods would lose their grace.
+#[tokio::test]
+async fn nothing_goes_over_a_call_that_has_not_started_or_that_runs() {
+    let mut story = contact(FakeMachined::start()).await;
+    assert_eq!(story.power.stop(&REASON).await, Outcome::Accepted);
+    assert_eq!(story.power.stop_drained().await, Outcome::GoesDown);
+    assert_eq!(story.power.stop(&REASON).await, Outcome::GoesDown);
+    story.machined.sequence("shutdown", Action::Start, "call-2");
+    story.until(|view| view.is_ours()).await;
+    assert_eq!(story.power.stop_drained().await, Outcome::GoesDown);
+    assert_eq!(story.power.stop(&REASON).await, Outcome::GoesDown);
+    assert!(!story.power.force_drain().await);
+    assert_eq!(story.machined.shutdowns(), [true]);
+}
+
+#[tokio::test]
+async fn two_orders_to_drain_make_one_call() {
+    let story = contact(FakeMachined::start()).await;
+    let (first, second) = tokio::join!(story.power.stop_drained(), story.power.stop_drained());
+    assert_eq!((first, second), (Outcome::Accepted, Outcome::GoesDown));
+    assert_eq!(story.machined.shutdowns(), [false]);
+}
+
+/// The drain of this agent's own order is one to take over like any other.
+#[tokio::test]
+async fn a_drain_that_was_ordered_here_is_taken_over_when_it_has_started() {
+    let mut story = contact(FakeMachined::start()).await;
+    assert_eq!(story.power.stop_drained().await, Outcome::Accepted);
+    assert_eq!(story.power.stop(&REASON).await, Outcome::GoesDown);
+    story.machined.sequence("shutdown", Action::Start, "call-2");
+    story.machined.phase("drain");
+    story.until(|view| view.node.draining().is_some()).await;
+    assert!(story.power.force_drain().await);
+    assert_eq!(story.machined.shutdowns(), [false, true]);
+}
+
+#[tokio::test]
+async fn a_drain_is_asked_for_only_where_nothing_runs_for_certain() {
+    let mut story = contact(FakeMachined::start()).await;
+    story.machined.sequence("boot", Action::Start, "");
+    story.until(|view| view.node.is_busy()).await;
+    let outcome = story.power.stop_drained().await;
+    assert!(matches!(&outcome, Outcome::Failed(why) if why.contains("boot")), "{outcome:?}");
+    story.machined.sequence("boot", Action::Stop, "");
+    story.until(|view| !view.node.is_busy()).await;
+    // The stream stands still, and the stage knows better.
+    story.machined.stand_still();
+    story.machined.set_stage(Stage::ShuttingDown);
+    assert_eq!(story.power.stop_drained().await, Outcome::GoesDown);
+    assert!(story.machined.shutdowns().is_empty());
+}
+
+#[tokio::test]
+async fn a_stream_that_stands_still_is_no_reason_to_call_again() {
+    let mut story = contact(FakeMachined::start()).await;
+    story.machined.stand_still();
+    assert_eq!(story.power.stop(&REASON).await, Outcome::Accepted);
+    story.machined.set_stage(Stage::ShuttingDown);
+    story.see_to();
+    story.until(|view| view.missed.is_some()).await;
+    story.later().await;
+    assert_eq!(story.machined.shutdowns(), [true]);
+    story.machined.set_stage(Stage::Running);
+    story.until_called(2).await;
+}
+
+/// What holds up the takeover would have the second call dropped as well.
+#[tokio::test]
+async fn a_call_behind_another_sequence_is_repeated_when_that_has_ended() {
+    let mut story = contact(FakeMachined::start()).await;
+    story.machined.sequence("boot", Action::Start, "");
+    story.until(|view| view.node.is_busy()).await;
+    assert_eq!(story.power.stop(&REASON).await, Outcome::Accepted);
+    story.power.age(TAKEOVER_LIMIT);
+    story.see_to();
+    let view = story.until(|view| view.missed.is_some()).await;
+    assert_eq!(view.missed, Some(Missed::NotStarted(TAKEOVER_LIMIT)));
+    story.later().await;
+    assert_eq!(story.machined.shutdowns(), [true]);
+    let canceled = curfew_proto::talos::common::Code::Canceled;
+    story.machined.failed("boot", canceled, "sequence failed: context canceled");
+    story.until_called(2).await;
+}
+
+/// It had begun before the call, and was not read yet.
+#[tokio::test]
+async fn a_sequence_that_shows_only_after_the_call_is_waited_for() {
+    let mut story = contact(FakeMachined::start()).await;
+    assert_eq!(story.power.stop(&REASON).await, Outcome::Accepted);
+    story.machined.sequence("boot", Action::Start, "");
+    story.until(|view| view.node.is_busy()).await;
+    story.power.age(START_LIMIT);
+    story.see_to();
+    story.later().await;
+    assert_eq!(story.power.talos().view().missed, None, "a takeover has its minute");
+    assert_eq!(story.machined.shutdowns(), [true]);
+}
+
+#[tokio::test]
+async fn one_looks_after_a_stop_at_a_time() {
+    let mut story = contact(FakeMachined::start()).await;
+    assert_eq!(story.power.stop_drained().await, Outcome::Accepted);
+    for _each in 0..3 {
+        story.see_to();
+    }
+    // A shutdown has been declared since: what is repeated does not drain.
+    story.power.set_open(true);
+    story.until_called(2).await;
+    story.later().await;
+    assert_eq!(story.machined.shutdowns(), [false, true]);
+}
+
+#[tokio::test]
+async fn without_a_stream_the_stage_tells_who_was_just_started() {
+    let machined = FakeMachined::start();
+    machined.set_stage(Stage::ShuttingDown);
+    let power = TalosPower::new(Talos::new(machined.socket()));
+    assert_eq!(power.is_stopping(Goal::Off, Cause::Battery).await, Stopping::Running);
+    assert!(machined.shutdowns().is_empty());
+}
+
+/// The coordinator takes the reboot of somebody else for its stop, and so does who was restarted.
+#[tokio::test]
+async fn a_reboot_or_upgrade_past_its_drain_is_left_alone() {
+    let mut story = contact(FakeMachined::start()).await;
+    story.machined.sequence("upgrade", Action::Start, "talosctl");
+    story.machined.phase("drain");
+    story.until(|view| view.node.draining().is_some()).await;
+    assert_eq!(story.power.is_stopping(Goal::Off, Cause::Order).await, Stopping::Running);
+    assert_eq!(story.power.is_stopping(Goal::Off, Cause::Battery).await, Stopping::Idle);
+    story.machined.phase("cleanup");
+    story.until(|view| view.node.draining().is_none()).await;
+    assert_eq!(story.power.is_stopping(Goal::Off, Cause::Battery).await, Stopping::Running);
+    assert_eq!(story.power.stop(&REASON).await, Outcome::GoesDown);
+    assert!(story.machined.shutdowns().is_empty());
+}
+
+/// No event tells of a call that waits for the boot to give way.
+#[tokio::test]
+async fn what_an_earlier_run_may_have_called_is_waited_for() {
+    let mut story = contact(FakeMachined::start()).await;
+    story.machined.sequence("boot", Action::Start, "");
+    story.until(|view| view.node.is_busy()).await;
+    story.power.resume();
+    assert_eq!(story.power.is_stopping(Goal::Off, Cause::Battery).await, Stopping::Running);
+    assert_eq!(story.power.stop(&REASON).await, Outcome::GoesDown);
+    story.see_to();
+    story.later().await;
+    assert!(story.machined.shutdowns().is_empty());
+    story.power.age(TAKEOVER_LIMIT);
+    story.see_to();
+    // Nothing was on its way, so this is the first call, and one that may be repeated.
+    story.until_called(1).await;
+    assert_eq!(story.power.talos().view().missed, None);
+}
+
+#[tokio::test]
+async fn an_earlier_run_that_called_nothing_costs_no_time_where_nothing_runs() {
+    let story = contact(FakeMachined::start()).await;
+    story.power.resume();
+    assert_eq!(story.power.is_stopping(Goal::Off, Cause::Battery).await, Stopping::Idle);
+    assert_eq!(story.power.stop(&REASON).await, Outcome::Accepted);
+    assert_eq!(story.machined.shutdowns(), [true]);
+}
+
+/// It may have been taken, and its START not be read.
+#[tokio::test]
+async fn after_a_call_without_an_answer_the_stage_is_asked() {
+    let story = contact(FakeMachined::start()).await;
+    story.machined.refuse(Some(tonic::Status::unavailable("gone")));
+    assert!(matches!(story.power.stop(&REASON).await, Outcome::Unanswered(_)));
+    assert!(matches!(story.power.stop(&REASON).await, Outcome::Unanswered(_)));
+    story.machined.refuse(None);
+    story.machined.set_stage(Stage::ShuttingDown);
+    assert_eq!(story.power.stop(&REASON).await, Outcome::GoesDown);
+    story.machined.set_stage(Stage::Running);
+    assert_eq!(story.power.stop(&REASON).await, Outcome::Accepted);
+    assert_eq!(story.machined.shutdowns(), [true]);
 }

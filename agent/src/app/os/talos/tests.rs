@@ -1,5 +1,7 @@
 //! What the coordinator hears of a Talos node, and what is said at its end.
 
+use std::path::Path;
+
 use curfew_coordinator::Trigger;
 use tokio::task::JoinSet;
 
@@ -19,7 +21,7 @@ struct Story {
 async fn contact(machined: FakeMachined) -> Story {
     let talos = Talos::new(machined.socket());
     let sys = TestDirectory::in_memory();
-    let node = Node { talos: talos.clone(), sys: sys.path().to_owned() };
+    let node = Node::new(talos.clone(), sys.path().to_owned());
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let Ok(()) = Watch::new(talos).run(CancellationToken::new()).await;
@@ -46,7 +48,8 @@ impl Story {
 
     async fn farewell(&self) -> (Farewell, Vec<Input>) {
         let (inputs, mut queue) = mpsc::channel(4);
-        let farewell = self.node.farewell(&inputs).await;
+        let end = Instant::now() + Duration::from_secs(1);
+        let farewell = self.node.farewell(&inputs, end).await;
         drop(inputs);
         let mut told = Vec::new();
         while let Some(input) = queue.recv().await {
@@ -193,11 +196,78 @@ async fn a_drain_is_taken_over_when_the_battery_sets_a_time_and_not_before() {
     story.machined.phase("drain");
     story.until(|view| view.node.draining().is_some()).await;
     show.send_replace(Arc::new(declared(Cause::Order)));
-    tokio::task::yield_now().await;
+    // By the time that machined has said something later, and answered others, it would have been
+    // called.
+    story.machined.stage(Stage::ShuttingDown);
+    story.until(|view| view.node.stage == Some(Stage::ShuttingDown)).await;
+    for _later in 0..3 {
+        story.node.talos.machined().version().await.expect("machined answers");
+    }
     assert!(story.machined.shutdowns().is_empty(), "an order has time for the drain");
     show.send_replace(Arc::new(declared(Cause::Battery)));
     story.until(|view| !view.ours.is_empty()).await;
     assert_eq!(story.machined.shutdowns(), [true]);
+}
+
+/// An upgrade moves the pods away, too, then writes the boot partition on a battery that ends.
+#[tokio::test]
+async fn the_drain_of_an_upgrade_is_taken_over_on_battery() {
+    let mut story = contact(FakeMachined::start()).await;
+    let power = Arc::new(TalosPower::new(story.node.talos.clone()));
+    let (_show, shown) = watch::channel(Arc::new(declared(Cause::Battery)));
+    story.tasks.spawn(async move {
+        let Ok(()) = hurry("k8s-1".to_owned(), power, shown, CancellationToken::new()).await;
+    });
+    story.machined.sequence("upgrade", Action::Start, "talosctl");
+    story.machined.phase("drain");
+    story.until(|view| !view.ours.is_empty()).await;
+    assert_eq!(story.machined.shutdowns(), [true]);
+}
+
+/// A read of the kernel's that hangs takes neither the agent's thread nor its time.
+#[tokio::test]
+async fn a_question_for_pods_that_hangs_is_given_up_and_the_phase_says_it() {
+    let mut story = contact(FakeMachined::start()).await;
+    let cgroup = story.sys.path().join("fs/cgroup/kubepods");
+    std::fs::create_dir_all(&cgroup).expect("the directory is ours");
+    let events = cgroup.join("cgroup.events");
+    let mode = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
+    // Nobody writes into it, so that who opens it to read waits.
+    nix::unistd::mkfifo(&events, mode).expect("the directory is ours");
+    story.machined.sequence("shutdown", Action::Start, "talosctl");
+    for phase in ["cleanup", "dbus"] {
+        story.machined.phase(phase);
+    }
+    story.until(|view| view.node.has_stopped_pods()).await;
+    let mut beats = 0_u32;
+    let beating = async {
+        let mut beat = interval(Duration::from_millis(10));
+        loop {
+            beat.tick().await;
+            beats += 1;
+        }
+    };
+    tokio::select! {
+        farewell = story.say() => assert_eq!(farewell, Farewell::Halting),
+        () = beating => {}
+    }
+    assert!(beats > 10, "the thread stood still: {beats}");
+    // The thread that hangs would keep the runtime from ending.
+    let flags = nix::fcntl::OFlag::O_WRONLY | nix::fcntl::OFlag::O_NONBLOCK;
+    drop(nix::fcntl::open(&events, flags, nix::sys::stat::Mode::empty()));
+}
+
+/// What came before has taken from the time of the pods, not from that of the last state.
+#[tokio::test]
+async fn pods_have_the_time_that_is_left_from_the_signal_on() {
+    let mut story = contact(FakeMachined::start()).await;
+    story.populate(true);
+    story.machined.sequence("shutdown", Action::Start, "talosctl");
+    story.until(|view| view.node.is_shutting_down()).await;
+    let (inputs, _queue) = mpsc::channel(4);
+    let farewell = story.node.farewell(&inputs, Instant::now());
+    let farewell = timeout(Duration::from_secs(1), farewell).await;
+    assert_eq!(farewell.expect("nothing is waited for"), Farewell::Last);
 }
 
 #[test]
