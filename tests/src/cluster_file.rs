@@ -87,9 +87,10 @@ pub enum Nodes {
 pub fn cluster_file(folder: &Path, limits: &Limits, owner: Owner, nodes: Nodes) -> String {
     let mut parts = vec![head(folder, limits, owner)];
     parts.extend(Host::ALL.map(|host| match owner {
-        _ if nodes == Nodes::Talos && !host.is_owner() => talos_table(host),
+        _ if nodes == Nodes::Talos && !host.is_owner() => talos_table(host, ""),
         _ if nodes == Nodes::Bare && !host.is_owner() => {
-            talos_table(host) + &bare_tables(&folder.join(host.name()).join("node"))
+            talos_table(host, &control_plane(host))
+                + &bare_tables(&folder.join(host.name()).join("node"))
         }
         Owner::Played { does_cut } => host_table(folder, host, does_cut),
         Owner::Debian { .. } if host.is_owner() => debian_table(host),
@@ -179,8 +180,16 @@ fn paths(folder: &Path, host: Host) -> String {
     format!("[host.paths]\nproc = \"{}\"\n", folder.join(host.name()).join("proc").display())
 }
 
-fn talos_table(host: Host) -> String {
-    table(host, "talos", &format!("needs = [{}]", needs(host)))
+fn talos_table(host: Host, more: &str) -> String {
+    table(host, "talos", &format!("needs = [{}]\n{more}", needs(host)))
+}
+
+/// The first node has the API server; the agent's port of HTTP is open as long as it would be.
+fn control_plane(host: Host) -> String {
+    if host != Host::K8s1 {
+        return String::new();
+    }
+    format!("control-plane = true\nready = \"tcp://{}:9100\"", host.address())
 }
 
 fn bare_tables(tree: &Path) -> String {

@@ -297,7 +297,8 @@ impl Caller {
                     let power = Arc::clone(&self.power);
                     let reason = power::Reason { cause: power::Cause::Order, ..self.last };
                     let (state, most) = (self.state.clone(), self.stop_timeout);
-                    let ground = Ground { inputs: self.inputs.clone(), state, most };
+                    let (inputs, calling) = (self.inputs.clone(), self.calling.subscribe());
+                    let ground = Ground { inputs, state, most, calling };
                     self.aside.spawn(restart.carry_out(power, reason, ground));
                 }
                 Some(PowerCall::Warn(text)) => {

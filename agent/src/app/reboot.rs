@@ -14,12 +14,13 @@ use std::time::Duration;
 
 use curfew_coordinator::{Event, HostName, Line, OsStop, Presence, Status};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::sleep;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::Agent;
 use super::keeper::Input;
-use super::outlet::{FAREWELL, PowerCall};
+use super::outlet::{Calling, FAREWELL, PowerCall};
 use crate::clock;
 use crate::cluster_file::{ClusterFile, Host, System};
 use crate::peer::{CommandAnswer, Rebooting};
@@ -29,6 +30,10 @@ use crate::snapshot::Snapshot;
 
 /// Where an API server listens, unless the file says otherwise.
 const API_PORT: u16 = 6443;
+
+/// How long all API servers together get to answer: what the call itself takes must fit into the
+/// operator's patience, too.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What is left where pods cannot be moved away.
 const REST: &str = "--force reboots it without moving its pods away";
@@ -54,15 +59,15 @@ impl Desk {
 
     /// Refuses an order, or has it carried out. Never waits.
     pub(super) fn take(&self, host: &HostName, force: bool, reply: oneshot::Sender<CommandAnswer>) {
-        let order = Order { host, force, file: &self.file, me: &self.me };
-        let judged = order.judge(&self.snapshots.borrow().status);
-        let plan = match judged {
+        let plan = match self.judge(host, force) {
             Ok(plan) => plan,
             Err(Refusal { why, agent }) => {
                 return answer(reply, CommandAnswer { agent, ..refused(why) });
             }
         };
-        let busy = match self.calls.try_send(PowerCall::Restart(Restart { plan, reply })) {
+        let (desk, host) = (self.clone(), host.clone());
+        let restart = Restart { desk, host, force, plan, reply };
+        let busy = match self.calls.try_send(PowerCall::Restart(restart)) {
             Ok(()) => return,
             Err(
                 mpsc::error::TrySendError::Full(call) | mpsc::error::TrySendError::Closed(call),
@@ -71,6 +76,12 @@ impl Desk {
         if let PowerCall::Restart(Restart { reply, .. }) = busy {
             answer(reply, refused("earlier calls to the operating system have not been answered"));
         }
+    }
+
+    /// Returns how this host boots again, or why not, as things stand now.
+    fn judge(&self, host: &HostName, force: bool) -> Result<Plan, Refusal> {
+        let order = Order { host, force, file: &self.file, me: &self.me };
+        order.judge(&self.snapshots.borrow().status)
     }
 }
 
@@ -228,6 +239,9 @@ impl Order<'_> {
 /// An order that was found good.
 #[derive(Debug)]
 pub(super) struct Restart {
+    desk: Desk,
+    host: HostName,
+    force: bool,
     plan: Plan,
     reply: oneshot::Sender<CommandAnswer>,
 }
@@ -240,6 +254,8 @@ pub(super) struct Ground {
     pub(super) state: PathBuf,
     /// How long the stop of this host may take.
     pub(super) most: Duration,
+    /// How far this agent's own call to take the machine down has come.
+    pub(super) calling: watch::Receiver<Calling>,
 }
 
 impl Restart {
@@ -248,11 +264,23 @@ impl Restart {
         self,
         power: Arc<Power>,
         reason: Reason,
-        Ground { inputs, state, most }: Ground,
+        Ground { inputs, state, most, calling }: Ground,
     ) {
-        let Self { plan: Plan { drain, rebooting }, reply } = self;
-        if let Some(why) = no_api_server(drain.as_ref()).await {
-            return answer(reply, refused(why));
+        let (mut plan, drain) = (Ok(self.plan.clone()), self.plan.drain.as_ref());
+        if drain.is_some() {
+            plan = match no_api_server(drain).await {
+                Some(why) => Err(why),
+                None => self.judge_again(&power, *calling.borrow()),
+            };
+        }
+        let Self { reply, .. } = self;
+        let Plan { drain, rebooting } = match plan {
+            Ok(plan) => plan,
+            Err(why) => return answer(reply, refused(why)),
+        };
+        // Who powers off has to be woken, and only the operator has that done.
+        if reply.is_closed() {
+            return warn!("the operator has gone: the reboot that was ordered is not begun");
         }
         // An operating system that says nothing of itself is spoken for.
         let is_mute = matches!(&*power, Power::Command(_) | Power::DryRun(_));
@@ -264,7 +292,7 @@ impl Restart {
             (Some(talos), Some(_)) => talos.stop_drained().await,
             (Some(_) | None, _) => power.reboot(&reason).await,
         };
-        if let Some(why) = failure(&outcome) {
+        if let Some(why) = failure(&outcome, drain.is_some()) {
             error!("the reboot that was ordered failed: {why}");
             if is_mute {
                 tell(&inputs, None).await;
@@ -297,16 +325,47 @@ impl Restart {
     }
 }
 
-/// A drain without an API server ends with all pods killed.
-async fn no_api_server(drain: Option<&BTreeSet<Target>>) -> Option<String> {
-    let mut reasons = Vec::new();
-    for target in drain? {
-        let answer = ReadyProbe::default().ask(target).await;
-        if answer.is_ready {
-            return None;
+impl Restart {
+    /// The probe took its time: an outage may have begun since, or a stop by somebody's hand. A
+    /// call on top of either starts it over, with a drain that then may fail.
+    fn judge_again(&self, power: &Power, calling: Calling) -> Result<Plan, String> {
+        let plan = self.desk.judge(&self.host, self.force).map_err(|refusal| refusal.why)?;
+        // Newer than what is shown.
+        let talos = power.as_talos();
+        let goes_down = talos.is_some_and(|it| it.talos().view().node.way().is_some());
+        if goes_down || calling == Calling::Asking {
+            return Err(format!("{} goes down already, by another call", self.host));
         }
-        reasons.push(answer.reason);
+        Ok(plan)
     }
+}
+
+/// A drain without an API server ends with all pods killed. All are asked at once.
+async fn no_api_server(drain: Option<&BTreeSet<Target>>) -> Option<String> {
+    let (probe, mut asked) = (ReadyProbe::default(), JoinSet::new());
+    for target in drain?.iter().cloned() {
+        let probe = probe.clone();
+        asked.spawn(async move {
+            let answer = timeout(PROBE_LIMIT, probe.ask(&target)).await;
+            answer.map_err(|_late| {
+                let at = match &target {
+                    Target::Http { at, .. } | Target::Tcp(at) => at.to_string(),
+                    Target::Nfs(at) => at.to_string(),
+                };
+                format!("{at} has not answered within {} s", PROBE_LIMIT.as_secs())
+            })
+        });
+    }
+    let mut reasons = Vec::new();
+    while let Some(answer) = asked.join_next().await {
+        match answer {
+            Ok(Ok(answer)) if answer.is_ready => return None,
+            Ok(Ok(answer)) => reasons.push(answer.reason),
+            Ok(Err(late)) => reasons.push(late),
+            Err(failed) => reasons.push(failed.to_string()),
+        }
+    }
+    reasons.sort_unstable();
     Some(format!(
         "its pods cannot be moved away, no API server answers ({}): wait for it, or --force \
          reboots without moving them",
@@ -314,8 +373,12 @@ async fn no_api_server(drain: Option<&BTreeSet<Target>>) -> Option<String> {
     ))
 }
 
-fn failure(outcome: &Outcome) -> Option<String> {
+/// A power-off by somebody else is not begun by this order, which would end it with a wake.
+fn failure(outcome: &Outcome, is_drained: bool) -> Option<String> {
     match outcome {
+        Outcome::GoesDown if is_drained => {
+            Some("it goes down already, by another call: see `curfew status`".to_owned())
+        }
         Outcome::Accepted | Outcome::GoesDown => None,
         Outcome::Failed(why) | Outcome::Unanswered(why) => {
             Some(format!("its operating system did not take it: {why}"))

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::View;
-use super::node::stage_word;
+use super::node::{Run, stage_word};
 
 /// What an agent shows of the Talos of its node.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -18,6 +18,9 @@ pub struct Shown {
     pub has_contact: bool,
     /// Since when that is, or is not, so.
     pub contact_for_seconds: f64,
+    /// The drain of what takes the node down has failed: it goes down hard.
+    #[serde(default)]
+    pub has_failed_drain: bool,
     /// What somebody should know of.
     pub problem: Option<ShownProblem>,
 }
@@ -61,6 +64,7 @@ impl Shown {
             }),
             has_contact: view.contact.is_kept,
             contact_for_seconds: (view.contact.since.elapsed().as_secs_f64() * 1e3).round() / 1e3,
+            has_failed_drain: run.is_some_and(Run::has_failed_drain),
             problem: view.problem().map(|problem| ShownProblem {
                 reason: problem.reason,
                 remedy: problem.remedy.to_owned(),

@@ -157,23 +157,145 @@ fn talos(machined: &FakeMachined) -> Arc<Power> {
     Arc::new(Power::Talos(Arc::new(TalosPower::new(Talos::new(machined.socket())))))
 }
 
-/// Carries an order out, and returns what the operator hears.
-async fn carry_out(power: Arc<Power>, drain: Option<BTreeSet<Target>>) -> CommandAnswer {
+/// Returns how things stand where `k8s-2` can be rebooted.
+fn quiet() -> Snapshot {
+    let mut all = snapshot();
+    all.status.host = "k8s-2".into();
+    all
+}
+
+/// An order to `k8s-2`, and who hears of it.
+struct Ordered {
+    restart: Restart,
+    world: World,
+    answer: oneshot::Receiver<CommandAnswer>,
+}
+
+/// What it goes by.
+struct World {
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    calling: watch::Sender<Calling>,
+}
+
+fn order(drain: Option<BTreeSet<Target>>) -> Ordered {
+    let parsed = ClusterFile::parse(FILE);
+    let file = Arc::new(parsed.file().unwrap().clone());
+    let me = Arc::new(file.host("k8s-2").unwrap().clone());
     let wakers = vec!["10.0.0.13:9101".to_owned()];
     let rebooting = Rebooting { status_at: "10.0.0.12:9100".to_owned(), wakers };
     let (reply, answer) = oneshot::channel();
+    let (snapshots, shown) = watch::channel(Arc::new(quiet()));
+    let (calls, _queue) = mpsc::channel(1);
+    let desk = Desk { file, me, snapshots: shown, calls };
+    let (host, force) = ("k8s-2".into(), drain.is_none());
+    let restart = Restart { desk, host, force, plan: Plan { drain, rebooting }, reply };
+    Ordered { restart, world: World { snapshots, calling: watch::Sender::default() }, answer }
+}
+
+/// Carries it out to the end, which nobody sees who is on the way down.
+async fn run(restart: Restart, power: Arc<Power>, calling: watch::Receiver<Calling>) {
     let (inputs, _facts) = mpsc::channel(4);
     let reason = Reason { shutdown: 0, cause: crate::power::Cause::Order, attempt: 1 };
-    let restart = Restart { plan: Plan { drain, rebooting }, reply };
-    let ground = Ground { inputs, state: PathBuf::new(), most: Duration::from_mins(1) };
-    let calling = async {
-        restart.carry_out(power, reason, ground).await;
-        std::future::pending::<std::convert::Infallible>().await
-    };
-    tokio::select! {
-        answer = answer => answer.expect("an answer"),
-        never = calling => match never {},
+    let ground = Ground { inputs, state: PathBuf::new(), most: Duration::from_mins(1), calling };
+    restart.carry_out(power, reason, ground).await;
+}
+
+/// Carries an order out, and returns what the operator hears.
+async fn carry_out(power: Arc<Power>, drain: Option<BTreeSet<Target>>) -> CommandAnswer {
+    let Ordered { restart, world, answer } = order(drain);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(run(restart, power, world.calling.subscribe()));
+    answer.await.expect("an answer")
+}
+
+/// An API server that answers when it is told to.
+struct SlowApi(tokio::net::TcpListener);
+
+impl SlowApi {
+    async fn start() -> Self {
+        Self(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
+
+    fn target(&self) -> Target {
+        format!("http://{}/readyz", self.0.local_addr().unwrap()).parse().unwrap()
+    }
+
+    async fn asked(&self) -> tokio::net::TcpStream {
+        self.0.accept().await.unwrap().0
+    }
+}
+
+async fn say_yes(mut asked: tokio::net::TcpStream) {
+    use tokio::io::AsyncWriteExt as _;
+    asked.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    asked.flush().await.unwrap();
+    // Until the other side has read it and leaves.
+    drop(tokio::io::copy(&mut asked, &mut tokio::io::sink()).await);
+}
+
+#[tokio::test]
+async fn what_begins_while_an_api_server_is_asked_keeps_a_host_from_being_drained() {
+    let battery = |world: &World| {
+        let mut all = quiet();
+        declare(&mut all, Trigger::Computed, Cause::Battery);
+        world.snapshots.send_replace(Arc::new(all));
+    };
+    let own_call = |world: &World| {
+        world.calling.send_replace(Calling::Asking);
+    };
+    let cases: [(&dyn Fn(&World), &str); 2] =
+        [(&battery, "shutdown 7 is open: "), (&own_call, "k8s-2 goes down already")];
+    for (change, why) in cases {
+        let (machined, api) = (FakeMachined::start(), SlowApi::start().await);
+        let Ordered { restart, world, answer } = order(Some([api.target()].into()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(run(restart, talos(&machined), world.calling.subscribe()));
+        let asked = api.asked().await;
+        change(&world);
+        tasks.spawn(say_yes(asked));
+        let answer = answer.await.expect("an answer");
+        assert!(!answer.is_accepted && answer.sentence.starts_with(why), "{answer:?}");
+        assert!(machined.shutdowns().is_empty(), "machined was called over it: {why}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_whose_operator_has_gone_is_not_powered_off() {
+    let (machined, api) = (FakeMachined::start(), SlowApi::start().await);
+    let Ordered { restart, world, answer } = order(Some([api.target()].into()));
+    let mut tasks = JoinSet::new();
+    let carried_out = tasks.spawn(run(restart, talos(&machined), world.calling.subscribe()));
+    let asked = api.asked().await;
+    drop(answer);
+    tasks.spawn(say_yes(asked));
+    while !carried_out.is_finished() && machined.shutdowns().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(machined.shutdowns().is_empty(), "nobody would have had it woken");
+}
+
+#[tokio::test]
+async fn api_servers_are_asked_at_once_and_one_is_enough() {
+    let (silent, slow) = (SlowApi::start().await, SlowApi::start().await);
+    let targets = [silent.target(), slow.target()].into();
+    let answering = async {
+        let (_unanswered, asked) = tokio::join!(silent.asked(), slow.asked());
+        say_yes(asked).await;
+        std::future::pending::<()>().await;
+    };
+    let asking = timeout(PROBE_LIMIT, no_api_server(Some(&targets)));
+    let why = tokio::select! {
+        why = asking => why.expect("one that is silent holds up nobody"),
+        () = answering => unreachable!("it is pending"),
+    };
+    assert_eq!(why, None);
+}
+
+#[test]
+fn a_power_off_by_somebody_else_is_not_taken_for_the_one_that_was_ordered() {
+    assert!(failure(&Outcome::GoesDown, true).unwrap().contains("by another call"));
+    assert_eq!(failure(&Outcome::GoesDown, false), None);
+    assert_eq!(failure(&Outcome::Accepted, true), None);
 }
 
 #[tokio::test]
@@ -184,7 +306,7 @@ async fn talos_is_asked_for_a_drain_where_an_api_server_answers() {
     let answer = carry_out(talos(&machined), Some([target.clone()].into())).await;
     assert!(answer.is_accepted, "{answer:?}");
     assert!(answer.sentence.contains("powers off and has to be woken"), "{answer:?}");
-    assert_eq!(answer.rebooting.map(|it| it.wakers.len()), Some(1));
+    assert_eq!(answer.rebooting.map(|it| it.wakers.len()), Some(2), "those that are there now");
     assert_eq!(machined.shutdowns(), [false], "without force, with a drain");
 
     drop(api);
