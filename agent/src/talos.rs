@@ -134,6 +134,10 @@ impl View {
 
     /// Returns what somebody should know of, the gravest first.
     pub fn problem(&self) -> Option<Problem> {
+        // After a failure machined ends, and contact with it.
+        if self.node.run.as_ref().is_some_and(|run| run.failure().is_some()) {
+            return self.node.problem();
+        }
         self.contact.problem().or_else(|| self.missed()).or_else(|| self.node.problem())
     }
 

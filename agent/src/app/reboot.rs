@@ -343,8 +343,8 @@ impl Restart {
 /// A drain without an API server ends with all pods killed. All are asked at once.
 async fn no_api_server(drain: Option<&BTreeSet<Target>>) -> Option<String> {
     let (probe, mut asked) = (ReadyProbe::default(), JoinSet::new());
-    for target in drain?.iter().cloned() {
-        let probe = probe.clone();
+    for target in drain? {
+        let (probe, target) = (probe.clone(), target.clone());
         asked.spawn(async move {
             let answer = timeout(PROBE_LIMIT, probe.ask(&target)).await;
             answer.map_err(|_late| {

@@ -233,6 +233,8 @@ async fn say_yes(mut asked: tokio::net::TcpStream) {
     drop(tokio::io::copy(&mut asked, &mut tokio::io::sink()).await);
 }
 
+type Change<'a> = &'a dyn Fn(&World);
+
 #[tokio::test]
 async fn what_begins_while_an_api_server_is_asked_keeps_a_host_from_being_drained() {
     let battery = |world: &World| {
@@ -243,7 +245,7 @@ async fn what_begins_while_an_api_server_is_asked_keeps_a_host_from_being_draine
     let own_call = |world: &World| {
         world.calling.send_replace(Calling::Asking);
     };
-    let cases: [(&dyn Fn(&World), &str); 2] =
+    let cases: [(Change<'_>, &str); 2] =
         [(&battery, "shutdown 7 is open: "), (&own_call, "k8s-2 goes down already")];
     for (change, why) in cases {
         let (machined, api) = (FakeMachined::start(), SlowApi::start().await);
