@@ -73,4 +73,4 @@ fn until_ended(lab: &mut Lab, operator: &mut Process) -> Result<String> {
 }
 
 /// From the power-off to the end of the next boot, with room for a busy machine.
-const BACK: Duration = Duration::from_secs(60);
+const BACK: Duration = Duration::from_mins(1);
