@@ -1,6 +1,7 @@
 //! Stops by a machined that does as it is told, or does not.
 
 use tokio::task::JoinSet;
+use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -205,9 +206,10 @@ impl Story {
     }
 
     async fn until_called(&self, times: usize) {
+        let mut looks = interval(Duration::from_millis(5));
         let called = async {
             while self.machined.shutdowns().len() < times {
-                sleep(Duration::from_millis(5)).await;
+                looks.tick().await;
             }
         };
         timeout(Duration::from_secs(20), called).await.expect("it is called");
