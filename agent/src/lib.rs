@@ -10,6 +10,7 @@ pub mod demo;
 pub mod end;
 mod escape;
 pub mod filesystem;
+mod grpc;
 pub mod health;
 pub mod http;
 pub mod journal;

@@ -2,16 +2,12 @@
 
 mod witness;
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use curfew_proto::v1::peer_client::PeerClient;
-use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -19,13 +15,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tonic::codegen::Service;
 
 use self::witness::{Remembered, Witness};
 use super::credentials::{Credentials, CredentialsError};
 use super::refusal::Refusal;
 use super::tls::{Expect, Usage};
 use super::{HANDSHAKE_DEADLINE, KEEPALIVE_DEADLINE, KEEPALIVE_EVERY, MESSAGE_MAX};
+use crate::grpc::Sender;
 use crate::pki::Certificate;
 
 /// Why there is no connection.
@@ -161,24 +157,6 @@ impl Link {
     /// Returns why the other side refused us, if it has.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.remembered.get().cloned()
-    }
-}
-
-/// Puts hyper's connection behind the trait that generated clients call.
-#[derive(Debug)]
-pub(super) struct Sender(http2::SendRequest<tonic::body::Body>);
-
-impl Service<hyper::Request<tonic::body::Body>> for Sender {
-    type Response = hyper::Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, hyper::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, request: hyper::Request<tonic::body::Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
     }
 }
 

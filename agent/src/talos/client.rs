@@ -9,8 +9,6 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use curfew_proto::talos::common::Code as FailureCode;
@@ -21,18 +19,17 @@ use curfew_proto::talos::machine::{
 };
 use curfew_proto::talos::resource::GetRequest;
 use curfew_proto::talos::resource::state_client::StateClient;
-use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use prost::Message as _;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tonic::codegen::Service;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::node::{Action, Event, Failure, Happening, Stage};
+use crate::grpc::Sender;
 
 /// Calls machined.
 #[derive(Clone, Debug)]
@@ -291,23 +288,6 @@ impl Link {
         let origin = hyper::Uri::from_static(ORIGIN);
         StateClient::with_origin(Sender(self.sender.clone()), origin)
             .max_decoding_message_size(MESSAGE_MAX)
-    }
-}
-
-/// Puts hyper's connection behind the trait that generated clients call.
-struct Sender(http2::SendRequest<tonic::body::Body>);
-
-impl Service<hyper::Request<tonic::body::Body>> for Sender {
-    type Response = hyper::Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, hyper::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, request: hyper::Request<tonic::body::Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
     }
 }
 
