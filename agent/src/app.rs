@@ -284,7 +284,8 @@ impl Agent {
         let names: BTreeSet<String> = self.file.hosts.iter().map(|it| it.name.clone()).collect();
         let counters = Arc::clone(counters);
         let Paths { proc, sys, root } = self.me.paths.clone();
-        let host = Arc::new(HostMetrics::new(Sources { proc, sys, root }));
+        let collecting = self.me.seeing.metrics.clone();
+        let host = Arc::new(HostMetrics::new(Sources { proc, sys, root, collecting }));
         supervisor.driver("http", move |cancel| {
             let site = http::Site {
                 snapshots: snapshots.clone(),

@@ -8,9 +8,10 @@
 //! 3. `reader`: the walk over one table of the file, with unknown and missing keys;
 //! 4. `form`: how each type of value is read from TOML;
 //! 5. `section`: which keys each table has, their bounds and defaults;
-//! 6. `rule`: what must hold between the values;
-//! 7. `effective`: the file as it counts, all defaults filled in, and its hash;
-//! 8. [`check`]: the report for a person.
+//! 6. [`seeing`]: those of the tables on what is watched and shown of a host;
+//! 7. `rule`: what must hold between the values;
+//! 8. `effective`: the file as it counts, all defaults filled in, and its hash;
+//! 9. [`check`]: the report for a person.
 //!
 //! It opens no socket and resolves no name.
 
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::finding::{Finding, Severity};
+use self::seeing::Seeing;
 use self::value::{HostPort, Ready};
 use crate::wake::Mac;
 
@@ -32,6 +34,7 @@ mod form;
 mod reader;
 mod rule;
 mod section;
+pub mod seeing;
 pub mod value;
 
 #[cfg(test)]
@@ -105,6 +108,8 @@ pub struct Host {
     pub waking: Waking,
     /// Where its monitors read.
     pub paths: Paths,
+    /// What they look for, and what is shown.
+    pub seeing: Seeing,
 }
 
 /// How a host's machine is stopped.

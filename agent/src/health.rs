@@ -13,6 +13,7 @@ pub(crate) mod talos;
 pub(crate) mod tests;
 mod ups;
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use curfew_coordinator::{HostName, Presence};
@@ -28,6 +29,8 @@ use crate::snapshot::Snapshot;
 pub enum State {
     /// All is well.
     Pass,
+    /// It could not be looked at, which makes nothing else worse.
+    Unknown,
     /// Worth knowing.
     Warn,
     /// Somebody must act.
@@ -36,12 +39,13 @@ pub enum State {
 
 impl State {
     /// All states.
-    pub const ALL: [Self; 3] = [Self::Pass, Self::Warn, Self::Fail];
+    pub const ALL: [Self; 4] = [Self::Pass, Self::Unknown, Self::Warn, Self::Fail];
 
     /// Returns the word of the wire and the metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
+            Self::Unknown => "unknown",
             Self::Warn => "warn",
             Self::Fail => "fail",
         }
@@ -66,6 +70,14 @@ impl Check {
     /// Returns a check that passes.
     pub fn pass(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { name: name.into(), state: State::Pass, reason: reason.into(), remedy: None }
+    }
+
+    /// Returns a check that could not be made, with one clause that says why: what follows
+    /// "unknown: ".
+    pub fn unknown(name: impl Into<String>, why: impl Display, remedy: Option<&str>) -> Self {
+        let reason = format!("unknown: {why}");
+        let remedy = remedy.map(str::to_owned);
+        Self { name: name.into(), state: State::Unknown, reason, remedy }
     }
 
     /// Returns a check that warns.
@@ -99,7 +111,7 @@ impl Check {
 /// All checks of one moment.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Health {
-    /// The gravest of all states.
+    /// The gravest of what is known: a check that could not be made counts as one that passes.
     pub state: State,
     /// The checks, in the order in which a person reads them; no two have one name.
     pub checks: Vec<Check>,
@@ -137,7 +149,8 @@ impl Health {
                 checks.push(check.clone());
             }
         }
-        let state = checks.iter().map(|check| check.state).max().unwrap_or(State::Pass);
+        let known = checks.iter().map(|check| check.state).filter(|it| *it != State::Unknown);
+        let state = known.max().unwrap_or(State::Pass);
         let obstacles = obstacles(snapshot, &checks);
         Self { state, checks, obstacles }
     }
@@ -167,7 +180,7 @@ fn is_obstacle(snapshot: &Snapshot, check: &Check) -> bool {
         snapshot.status.hosts.get(peer).is_some_and(|host| host.presence == Presence::Unknown)
     };
     match check.state {
-        State::Pass => false,
+        State::Pass | State::Unknown => false,
         State::Warn if check.name == ups::CONTACT => snapshot.reading_age().is_none(),
         State::Warn => peer.as_ref().is_some_and(is_unknown),
         State::Fail => peer.is_some() || OBSTACLES.contains(&check.name.as_str()),

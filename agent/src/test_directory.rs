@@ -27,6 +27,14 @@ impl TestDirectory {
         Self(path)
     }
 
+    /// Writes a file and the folders above it.
+    #[expect(clippy::disallowed_methods, reason = "nothing has to survive a power cut here")]
+    pub(crate) fn write(&self, path: &str, content: &str) {
+        let path = self.0.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }

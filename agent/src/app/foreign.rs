@@ -315,7 +315,7 @@ impl Watcher {
         match check.state {
             State::Pass if said.is_none() && is_nobody => {}
             State::Pass => info!("{}", check.reason),
-            State::Warn | State::Fail => warn!("{}", check.sentence()),
+            State::Unknown | State::Warn | State::Fail => warn!("{}", check.sentence()),
         }
         *said = Some(check);
     }

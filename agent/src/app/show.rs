@@ -16,9 +16,6 @@ use crate::journal;
 use crate::snapshot::{OwnedUps, Snapshot};
 use crate::task::Restarted;
 
-/// A certificate that runs out within this time is a warning: two months of weekends.
-const EXPIRY_WARNING: Duration = Duration::from_hours(60 * 24);
-
 /// Returns the snapshot of the moment of the start, before any driver has said a word.
 pub(super) fn first(coordinator: &Coordinator, at: Time, fresh: Duration) -> Snapshot {
     Snapshot {
@@ -91,7 +88,7 @@ impl Verdict {
         }
         match check.state {
             State::Pass => info!("{sentence}"),
-            State::Warn | State::Fail => warn!("{sentence}"),
+            State::Unknown | State::Warn | State::Fail => warn!("{sentence}"),
         }
         self.0 = Some(sentence);
     }
@@ -144,6 +141,7 @@ fn certificates(outlets: &Outlets) -> Check {
         let remedy = "see the check drivers: the part that loads it does not run";
         return Check::fail(NAME, "no certificate is loaded: no peer is talked to", remedy);
     };
+    let left = outlets.me.seeing.health.certificate_expires_within;
     let now = std::time::SystemTime::now();
     let own = current.own.validity;
     let all = std::iter::once(("this host", own))
@@ -155,7 +153,7 @@ fn certificates(outlets: &Outlets) -> Check {
                 format!("the certificate of {whose} is out of date, or the clock is wrong");
             return Check::warn(NAME, reason, remedy);
         }
-        if !validity.contains(now + EXPIRY_WARNING) {
+        if !validity.contains(now + left) {
             return Check::warn(NAME, format!("the certificate of {whose} runs out soon"), remedy);
         }
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::seeing::{HealthTable, MetricsTable};
 use super::value::format_duration;
 use super::{Argv, ClusterFile, CommandSystem, FileHash, Host, Paths, System, Ups};
 
@@ -56,6 +57,8 @@ struct HostTable<'a> {
     systemd: Option<SystemdTable>,
     talos: Option<TalosTable>,
     paths: PathsTable,
+    health: HealthTable<'a>,
+    metrics: MetricsTable<'a>,
 }
 
 #[derive(Debug, Serialize)]
@@ -203,6 +206,8 @@ impl<'a> HostTable<'a> {
                 sys: sys.display().to_string(),
                 root: root.display().to_string(),
             },
+            health: HealthTable::of(&host.seeing.health),
+            metrics: MetricsTable::of(&host.seeing.metrics),
         }
     }
 }

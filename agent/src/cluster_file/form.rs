@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use curfew_host::collector::COLLECTORS;
 use toml::de::{DeInteger, DeValue};
 
 use super::reader::{Value, kind, nearest};
@@ -19,6 +20,14 @@ pub(super) struct Name(pub(super) String);
 /// The name of a UPS as NUT spells it.
 #[derive(Debug, Default)]
 pub(super) struct UpsName(pub(super) String);
+
+/// A unit of systemd.
+#[derive(Debug)]
+pub(super) struct UnitName(pub(super) String);
+
+/// A collector of the host's metrics.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CollectorName(pub(super) &'static str);
 
 /// A user name for `upsd`.
 #[derive(Debug)]
@@ -113,7 +122,7 @@ impl Value for OrOff {
         }
         let duration = Duration::read(value)?;
         if duration < Duration::from_secs(1) {
-            return Err(ValueError::new("every dip of the mains would trigger".to_owned()));
+            return Err(ValueError::new("it is shorter than a second".to_owned()));
         }
         Ok(Self(Some(duration)))
     }
@@ -215,6 +224,28 @@ impl Value for UpsName {
             return Err(not(name, "a UPS of NUT: letters, digits, `-`, `_` or `.`"));
         }
         Ok(Self(name.to_owned()))
+    }
+}
+
+impl Value for UnitName {
+    const EXAMPLE: &'static str = "\"apt-daily.service\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        let name = text(value)?;
+        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c));
+        let (stem, kind) = name.rsplit_once('.').unwrap_or_default();
+        if stem.is_empty() || !is_plain || !UNIT_KINDS.contains(&kind) {
+            return Err(not(name, "the whole name of a unit of systemd"));
+        }
+        Ok(Self(name.to_owned()))
+    }
+}
+
+impl Value for CollectorName {
+    const EXAMPLE: &'static str = "\"hwmon\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        word(value, &COLLECTORS.map(|collector| (collector.name, Self(collector.name))))
     }
 }
 
@@ -321,5 +352,8 @@ fn unlike(value: &DeValue<'_>, wanted: &str) -> ValueError {
     ValueError::new(format!("it is {}, not {wanted}", kind(value)))
 }
 
+/// Of units that can fail.
+const UNIT_KINDS: [&str; 9] =
+    ["service", "socket", "timer", "mount", "automount", "swap", "path", "slice", "scope"];
 /// The length of a label in DNS, and one less than `HOST_NAME_MAX` of Linux.
 const MAX_NAME_LEN: usize = 63;

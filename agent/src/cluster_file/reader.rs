@@ -182,6 +182,15 @@ impl<'a> Section<'a> {
         self.optional(key)
     }
 
+    /// Reads a key with bounds whose absence means something: none if it is absent or wrong.
+    pub(super) fn within<T: Copy + PartialOrd + Value>(&mut self, key: &Bounded<T>) -> Option<T> {
+        if self.spot.has(key.name) {
+            return Some(self.bounded(key));
+        }
+        self.ask(key.name, format!("{} to {} | –", key.min.show(), key.max.show()));
+        None
+    }
+
     /// Reads a key with bounds; its default stands for it where it is absent or wrong.
     pub(super) fn bounded<T: Copy + PartialOrd + Value>(&mut self, key: &Bounded<T>) -> T {
         let (min, max, default) = (key.min.show(), key.max.show(), key.default.show());

@@ -15,7 +15,7 @@ use super::reader::{Bounded, Report, Section, Spot};
 use super::value::HostPort;
 use super::{
     Argv, ClusterFile, CommandSystem, FileHash, Host, Login, Network, OffProof, Parsed, Paths,
-    Restart, Shutdown, System, SystemdSystem, TalosSystem, Ups, Waking, effective, rule,
+    Restart, Shutdown, System, SystemdSystem, TalosSystem, Ups, Waking, effective, rule, seeing,
 };
 
 /// A file while its rules are checked, with the place of each table.
@@ -130,6 +130,7 @@ fn read_host(mut section: Section<'_>, stop_timeout: Duration) -> Host {
         waking: read_waking(&mut section),
         system: read_system(&mut section, word),
         paths: read_paths(&mut section, word),
+        seeing: seeing::read(&mut section),
     };
     section.finish();
     host

@@ -474,6 +474,21 @@ fn what_the_coordinator_and_the_agent_know_is_passed_on() {
 }
 
 #[test]
+fn what_is_unknown_makes_nothing_else_worse() {
+    let mut snapshot = snapshot();
+    let remedy = Some("install smartmontools");
+    snapshot.extra.push(Check::unknown("smart", "smartctl is not installed", remedy));
+    let health = Health::of(&snapshot);
+    assert_eq!((health.state, health.count(State::Unknown)), (State::Pass, 1));
+    assert_eq!(health.obstacles, Vec::<String>::new());
+    let check = health.checks.iter().find(|check| check.name == "smart").unwrap();
+    let sentence = "unknown: smartctl is not installed: install smartmontools";
+    assert_eq!((check.state, check.sentence().as_str()), (State::Unknown, sentence));
+    snapshot.extra.push(Check::warn("disks", "errors", "look"));
+    assert_eq!(Health::of(&snapshot).state, State::Warn);
+}
+
+#[test]
 fn a_loop_that_hangs_fails() {
     assert_eq!(look("agent", |snapshot| passed(snapshot, 9)).0, State::Pass);
     assert_eq!(look("agent", |snapshot| passed(snapshot, 10)).0, State::Fail);

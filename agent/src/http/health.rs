@@ -10,9 +10,13 @@ use crate::health::{Check, Health, State};
 /// Returns the page for a person: one line for all, then one for each check.
 pub(super) fn page(host: &str, health: &Health) -> String {
     let total = health.checks.len();
-    let summary = match (health.count(State::Fail), health.count(State::Warn)) {
+    let [fail, warn, unknown] =
+        [State::Fail, State::Warn, State::Unknown].map(|state| health.count(state));
+    let summary = match (fail + warn, unknown) {
         (0, 0) => format!("all {total} checks pass"),
-        (fail, warn) => format!("of {total} checks {fail} fail and {warn} warn"),
+        (0, _) => format!("of {total} checks none fails, {unknown} unknown"),
+        (_, 0) => format!("of {total} checks {fail} fail and {warn} warn"),
+        (_, _) => format!("of {total} checks {fail} fail, {warn} warn, {unknown} unknown"),
     };
     let width = health.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
     let width = width.max(host.len());
@@ -27,6 +31,7 @@ pub(super) fn page(host: &str, health: &Health) -> String {
 fn line(page: &mut String, state: State, name: &str, width: usize, text: &str) {
     let word = match state {
         State::Pass => "ok",
+        State::Unknown => "?",
         State::Warn => "warn",
         State::Fail => "FAIL",
     };

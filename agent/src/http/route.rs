@@ -63,7 +63,7 @@ async fn health(Shared(site): Shared<Site>, headers: HeaderMap) -> Response<Body
     let snapshot = site.latest();
     let health = Health::of(&snapshot);
     let status = match health.state {
-        State::Pass | State::Warn => StatusCode::OK,
+        State::Pass | State::Unknown | State::Warn => StatusCode::OK,
         State::Fail => StatusCode::SERVICE_UNAVAILABLE,
     };
     let host = snapshot.status.host.as_str();

@@ -8,8 +8,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::*;
-use crate::health::Health;
 use crate::health::tests::snapshot;
+use crate::health::{Check, Health};
 use crate::metrics::Sources;
 
 /// A server on a port of its own, and the means to change what it shows.
@@ -28,8 +28,7 @@ struct Answer {
 }
 
 fn host() -> Arc<HostMetrics> {
-    let sources = Sources { proc: "/proc".into(), sys: "/sys".into(), root: "/".into() };
-    Arc::new(HostMetrics::new(sources))
+    Arc::new(HostMetrics::new(Sources::default()))
 }
 
 impl Running {
@@ -154,6 +153,37 @@ async fn health_is_json_for_who_asks_for_it() {
     for text in ["*/*", "text/html,application/xhtml+xml", "application/json;q=0"] {
         let answer = server.ask(&accepting(text)).await;
         assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8", "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_cannot_be_made_is_shown_and_fails_nothing() {
+    let server = Running::new(Limits::default()).await;
+    server.show(|snapshot| {
+        let check = Check::unknown("smart", "smartctl is not installed", None);
+        snapshot.extra.push(check);
+    });
+    let page = server.get("/health").await;
+    assert_eq!(page.status, 200);
+    let body = page.body;
+    assert!(
+        body.starts_with("ok    nfs            of 17 checks none fails, 1 unknown\n"),
+        "{body}"
+    );
+    assert!(body.contains("\n?     smart          unknown: smartctl is not installed\n"), "{body}");
+    let json = "GET /health HTTP/1.1\r\nhost: nfs\r\naccept: application/json\r\n\
+                connection: close\r\n\r\n";
+    let document: Value = serde_json::from_str(&server.ask(json).await.body).unwrap();
+    assert_eq!(
+        (&document["status"], &document["checks"]["smart"][0]["status"]),
+        (&Value::from("pass"), &Value::from("unknown"))
+    );
+    assert_eq!(document["checks"]["smart"][0]["output"], "unknown: smartctl is not installed");
+    let metrics = server.get("/metrics").await.body;
+    for (status, value) in [("pass", 0), ("unknown", 1), ("warn", 0), ("fail", 0)] {
+        let series =
+            format!("curfew_health_status{{check=\"smart\",status=\"{status}\"}} {value}\n");
+        assert!(metrics.contains(&series), "{series}");
     }
 }
 

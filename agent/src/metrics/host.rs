@@ -11,7 +11,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-/// Where the host is read, as `[host.paths]` has it.
+use crate::cluster_file::seeing::Collecting;
+
+/// Where the host is read, as `[host.paths]` has it, and what of it, as `[host.metrics]` does.
 #[derive(Clone, Debug)]
 pub struct Sources {
     /// The proc file system.
@@ -20,6 +22,16 @@ pub struct Sources {
     pub sys: PathBuf,
     /// What stands before every other path.
     pub root: PathBuf,
+    /// Which collectors are asked.
+    pub collecting: Collecting,
+}
+
+impl Default for Sources {
+    /// This machine, and all of it.
+    fn default() -> Self {
+        let collecting = Collecting::default();
+        Self { proc: "/proc".into(), sys: "/sys".into(), root: "/".into(), collecting }
+    }
 }
 
 /// Collects for one reader at a time.
@@ -33,14 +45,18 @@ pub struct HostMetrics {
 impl HostMetrics {
     /// Takes where to look; there is no thread before somebody asks.
     pub fn new(sources: Sources) -> Self {
-        let Sources { proc, sys, root } = sources;
+        let Sources { proc, sys, root, collecting } = sources;
         let udev = root.join("run/udev/data");
+        // As the host has them, of which the root may be elsewhere.
+        let below = |path: &PathBuf| root.join(path.strip_prefix("/").unwrap_or(path));
         let settings = Settings {
+            text_folders: collecting.text_folders.iter().map(below).collect(),
             usual_text_folder: Some(root.join(TEXT_FOLDER)),
             reserved: RESERVED.to_vec(),
-            ..Settings::default()
         };
-        let host = Host::new(Roots { proc, sys, root, udev }, settings, &Selection::default());
+        let all = Selection::default();
+        let selection = collecting.without.iter().fold(all, |all, name| all.without(name));
+        let host = Host::new(Roots { proc, sys, root, udev }, settings, &selection);
         Self { host: Arc::new(host), failures: Mutex::default() }
     }
 
@@ -101,9 +117,10 @@ const RESERVED: [&str; 4] = ["curfew_", "network_ups_tools_", "node_filesystem_"
 mod tests {
     use super::*;
     use crate::metrics::tests::busy;
+    use crate::test_directory::TestDirectory;
 
     fn metrics() -> HostMetrics {
-        HostMetrics::new(Sources { proc: "/proc".into(), sys: "/sys".into(), root: "/".into() })
+        HostMetrics::new(Sources::default())
     }
 
     #[tokio::test]
@@ -122,6 +139,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_what_the_cluster_file_wants_is_asked() {
+        let folder = TestDirectory::new();
+        let file = "var/texts/backup.prom";
+        folder.write(file, "# TYPE backup_age_seconds gauge\nbackup_age_seconds 5\n");
+        let metrics = HostMetrics::new(Sources {
+            root: folder.path().to_owned(),
+            collecting: Collecting {
+                text_folders: vec!["/var/texts".into()],
+                without: vec!["loadavg", "uname"],
+            },
+            ..Sources::default()
+        });
+        let page = metrics.page().await;
+        assert!(page.contains("\nbackup_age_seconds 5\n"), "{page}");
+        for gone in ["node_load1", "node_uname_info", "collector=\"loadavg\""] {
+            assert!(!page.contains(gone), "{gone}: {page}");
+        }
+        assert!(page.contains("node_scrape_collector_success{collector=\"stat\"} 1"), "{page}");
+    }
+
+    #[tokio::test]
     async fn a_failure_is_told_once() {
         let metrics = metrics();
         let is_told = async || metrics.failures.lock().await.clone();
@@ -131,6 +169,7 @@ mod tests {
             proc: "/nowhere".into(),
             sys: "/nowhere".into(),
             root: "/nowhere".into(),
+            ..Sources::default()
         });
         let page = nowhere.page().await;
         assert!(page.contains("node_scrape_collector_success{collector=\"stat\"} 0"), "{page}");

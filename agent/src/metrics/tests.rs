@@ -71,6 +71,7 @@ fn the_page_says_what_scripts_rely_on() {
         ("curfew_peer_up{peer=\"k8s-2\"}", 1.0),
         ("curfew_health_status{check=\"shutdown\",status=\"warn\"}", 1.0),
         ("curfew_health_status{check=\"shutdown\",status=\"fail\"}", 0.0),
+        ("curfew_health_status{check=\"shutdown\",status=\"unknown\"}", 0.0),
         ("curfew_build_info{version=\"0.1.0\"}", 1.0),
         ("curfew_stop_time_seconds{host=\"nfs\"}", 180.0),
         ("curfew_peer_refused_total{reason=\"revoked\"}", 1.0),

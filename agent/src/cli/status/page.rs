@@ -42,7 +42,9 @@ pub(super) fn page(answer: &Answer) -> String {
     for check in answer.health.checks.iter().filter(|check| check.state != "pass") {
         let remedy = check.remedy.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
         let text = format!("{}: {}{remedy}", check.name, check.reason);
-        row(&mut page, &format!("  {}", check.state), &text);
+        // Its reason begins with that word.
+        let word = if check.state == "unknown" { "?" } else { check.state.as_str() };
+        row(&mut page, &format!("  {word}"), &text);
     }
     for warning in &status.warnings {
         row(&mut page, "warning", warning);
@@ -261,6 +263,20 @@ mod tests {
         assert!(page.lines().any(|line| line == warning), "{page}");
         assert!(page.lines().all(|line| line.chars().count() <= WIDTH), "{page}");
         assert!(page.lines().all(|line| line == line.trim_end()), "{page}");
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_there_too() {
+        let mut answer = answer(|_| {});
+        answer.health.checks.push(CheckAnswer {
+            name: "smart".to_owned(),
+            state: "unknown".to_owned(),
+            reason: "unknown: smartctl is not installed".to_owned(),
+            remedy: None,
+        });
+        let line = "  ?       smart: unknown: smartctl is not installed";
+        let page = page(&answer);
+        assert!(page.lines().any(|it| it == line), "{page}");
     }
 
     #[test]

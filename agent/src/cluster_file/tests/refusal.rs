@@ -46,6 +46,9 @@ charge-above = 30
 /// What to replace, by what, and what is found then: line, message and remedy in part.
 type Case = (&'static str, &'static str, usize, &'static str, &'static str);
 
+/// A line of a host, in whose place others are tried.
+const HEALTH: &str = "mac = \"02:00:00:00:00:02\"";
+
 const VALUES: &[Case] = &[
     // Not TOML.
     ("name = \"lab\"", "name = lab", 2, "this is not TOML", "strings in quotes"),
@@ -85,7 +88,7 @@ const VALUES: &[Case] = &[
     ("upsd", "poll = \"3s\"\nupsd", 7, "`poll` in [[ups]] is out of bounds", "\"100ms\" to \"2s\""),
     ("charge-above = 30", "charge-above = 96", 37, "out of bounds", "write 0 to 95, such as 30"),
     ("charge-above = 30", "charge-above = -1", 37, "`-1` is out of bounds", "charge-above = 30"),
-    ("debounce = \"5s\"", "on-battery-for = \"0s\"", 34, "every dip", "\"off\" or"),
+    ("debounce = \"5s\"", "on-battery-for = \"0s\"", 34, "shorter than a second", "\"off\" or"),
     ("debounce = \"5s\"", "stop-timeout = \"1h\"", 34, "out of bounds", "\"1s\" to \"30m\""),
     ("name = \"lab\"", "name = \"lab\"\ntime-factor = 0", 3, "out of bounds", "write 1 to 100"),
     ("mac = \"02:00:00:00:00:02\"", "http-port = 0", 31, "out of bounds", "write 1 to 65535"),
@@ -117,6 +120,26 @@ const VALUES: &[Case] = &[
     ("mac = \"02:00:00:00:00:02\"", "wake = \"10.0.0.255\"", 31, "and a port", "write wake ="),
     ("mac = \"02:00:00:00:00:02\"", "listen = \"eth0\"", 31, "not an IP address", "listen ="),
     ("mac = \"02:00:00:00:00:02\"", "nfs-exports = [\"a\"]", 31, "not an absolute path", "\"/abs"),
+    // What is watched of a host and shown of it.
+    (HEALTH, "health.space-below = 91", 31, "out of bounds", "write 0 to 90, such as 10"),
+    (HEALTH, "health.inodes-below = 91", 31, "out of bounds", "write 0 to 90, such as 10"),
+    (HEALTH, "health.full-within = \"8h\"\nhealth.full-withn = 1", 32, "no key", "`full-within`?"),
+    (HEALTH, "health.full-within = \"169h\"", 31, "out of bounds", "\"off\" to \"168h\""),
+    (HEALTH, "health.full-within = \"0s\"", 31, "shorter than a second", "\"off\" or"),
+    (HEALTH, "health.filesystems-ignored = [\"a\"]", 31, "not an absolute", "ignored = [\"/abs"),
+    (HEALTH, "health.memory-pressure = 0", 31, "out of bounds", "write 1 to 100, such as 20"),
+    (HEALTH, "health.temperature-above = 20", 31, "out of bounds", "write 30 to 120, such as 85"),
+    (HEALTH, "health.temperature-above = \"85\"", 31, "not a whole number", "above = 30"),
+    (HEALTH, "health.clock-off = \"1ms\"", 31, "out of bounds", "\"10ms\" to \"1h\""),
+    (HEALTH, "health.certificate-expires-within = \"1m\"", 31, "out of bounds", "\"720h\""),
+    (HEALTH, "health.units-ignored = [\"nginx\"]", 31, "`nginx` is not the whole", "daily.service"),
+    (HEALTH, "health.units-ignored = [\"a b.service\"]", 31, "not the whole", "daily.service"),
+    (HEALTH, "health.smart = 1", 31, "not true or false", "write smart = true"),
+    (HEALTH, "health.charge-stuck-for = \"1m\"", 31, "out of bounds", "such as \"6h\""),
+    (HEALTH, "health.runtime-loss = 100", 31, "out of bounds", "write 5 to 95, such as 30"),
+    (HEALTH, "metrics.text-folders = [\"x\"]", 31, "not an absolute path", "folders = [\"/abs"),
+    (HEALTH, "metrics.without = [\"hwmom\"]", 31, "`hwmom` is not one of arp, ", "without = ["),
+    (HEALTH, "metrics.without = [\"hwmom\"]", 31, "did you mean `hwmon`?", "write without = ["),
     ("debounce = \"5s\"", "off-proof = \"netwrk\"", 34, "did you mean `network`?", "off-proof ="),
 ];
 
