@@ -13,6 +13,7 @@
 
 mod guard;
 mod health;
+mod metrics;
 mod route;
 mod standby;
 #[cfg(test)]

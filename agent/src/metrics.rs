@@ -15,41 +15,11 @@ mod page;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use curfew_host::{Family, Kind};
+
 pub use self::counter::Counters;
 pub use self::host::{HostMetrics, Sources};
-pub use self::page::{CONTENT_TYPE, render, render_standby};
-
-/// One metric with all its series.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Family {
-    /// Its name, with the unit last.
-    pub name: &'static str,
-    /// How its values behave.
-    pub kind: Kind,
-    /// The names of its labels; their values come from closed sets.
-    pub labels: &'static [&'static str],
-    /// What it means, for the page and the docs.
-    pub help: &'static str,
-}
-
-/// How the values of a metric behave.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// It goes up and down.
-    Gauge,
-    /// It only goes up, until the agent starts anew.
-    Counter,
-}
-
-impl Kind {
-    /// Returns the word of the page.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Gauge => "gauge",
-            Self::Counter => "counter",
-        }
-    }
-}
+pub use self::page::{collect, collect_standby, render};
 
 /// All metrics of our own but those of the host and of its NFS server, and the two of the UPS that
 /// have a form of their own.

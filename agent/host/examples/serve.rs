@@ -10,7 +10,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
-use curfew_host::{Host, Roots, Selection, Settings};
+use curfew_host::{Format, Host, Roots, Selection, Settings};
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -50,7 +50,7 @@ fn answer(stream: &TcpStream, host: &Host, page: &mut String) -> io::Result<()> 
             return Ok(());
         }
         page.clear();
-        curfew_host::render(&host.collect(), page);
+        curfew_host::render(host.collect().samples(), Format::Text, page);
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\n\
              content-length: {}\r\n\r\n",

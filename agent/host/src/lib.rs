@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`sample`] (families and their series), [`read`] (files below configurable
 //! roots), [`collector`] (the table of all collectors), then any of them, [`runner`] (runs them,
-//! each with its own limit of time), [`mod@render`] (the text that Prometheus reads).
+//! each with its own limit of time), [`mod@render`] (the text that Prometheus reads, for whoever has
+//! samples).
 //!
 //! A collector is a function from the roots to samples. It keeps nothing between two scrapes: a
 //! value that is not known has no series, and a device that is gone leaves none. It may hang in the
@@ -37,6 +38,6 @@ mod fixture;
 
 pub use self::collector::{Collector, Selection, Settings};
 pub use self::read::{CollectError, Roots};
-pub use self::render::render;
+pub use self::render::{Format, render};
 pub use self::runner::{Collected, Host, Outcome};
 pub use self::sample::{Family, Kind, Samples};

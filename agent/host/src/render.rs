@@ -1,67 +1,123 @@
-//! The text that Prometheus reads.
+//! The text that Prometheus reads, in either of its forms.
 
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use crate::runner::Collected;
-use crate::sample::{Family, Found, Samples};
+use crate::sample::{Found, Kind, Samples};
 
-/// Appends everything that was collected to the page, by name of the family; and of each collector
-/// how long it took and whether it has answered.
-pub fn render(collected: &Collected, page: &mut String) {
-    let mut about = Samples::default();
-    for outcome in &collected.outcomes {
-        about.set(&DURATION, &[outcome.collector], outcome.took.as_secs_f64());
-        about.set(&SUCCESS, &[outcome.collector], crate::text::one_if(outcome.result.is_ok()));
-    }
-    let all = collected.outcomes.iter().map(|outcome| &outcome.samples).chain([&about]);
-    let mut families: Vec<_> = all.flat_map(Samples::families).collect();
-    // Stable: who collects first has a name before the text files.
-    families.sort_by_key(Found::name);
-    let (mut previous, mut shown) = ("", HashSet::new());
-    for family in families {
-        // A family twice would make the page invalid.
-        if family.name() != previous {
-            write_family(&family, &mut shown, page);
+/// In which form a page is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Format {
+    /// Prometheus' own text, version 0.0.4.
+    Text,
+    /// `OpenMetrics`' text, version 1.0.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// Returns its media type, with its version.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
-        previous = family.name();
     }
 }
 
-fn write_family<'a>(family: &Found<'a>, shown: &mut HashSet<&'a str>, page: &mut String) {
-    shown.clear();
+/// Appends a whole page: all families of these samples by name, each of them once.
+///
+/// Who comes first says what a family is; others add series to it if they say the same, but not a
+/// text file. No series is there twice.
+pub fn render<'a>(
+    sources: impl IntoIterator<Item = &'a Samples>,
+    format: Format,
+    page: &mut String,
+) {
+    let mut families: Vec<_> = sources.into_iter().flat_map(Samples::families).collect();
+    // Stable: who comes first stays first.
+    families.sort_by_key(Found::name);
+    let mut shown = HashSet::new();
+    for same in families.chunk_by(|one, other| one.name() == other.name()) {
+        let Some(first) = same.first() else { continue };
+        let fits = |it: &&Found<'a>| it.is_said_by(first);
+        match format {
+            Format::Text => write_head(page, first, first.name(), first.kind().as_str(), format),
+            Format::OpenMetrics => {
+                let series = same.iter().filter(fits).flat_map(Found::series);
+                let has_name =
+                    |name: &str| families.binary_search_by_key(&name, Found::name).is_ok();
+                let (name, word) = open_metrics(first, series.map(|(_, value)| value), has_name);
+                write_head(page, first, name, word, format);
+            }
+        }
+        shown.clear();
+        for (labels, value) in same.iter().filter(fits).flat_map(Found::series) {
+            if shown.insert(labels) {
+                write_series(page, first.name(), labels, value);
+            }
+        }
+    }
+    if format == Format::OpenMetrics {
+        page.push_str("# EOF\n");
+    }
+}
+
+impl Found<'_> {
+    /// Returns whether this may stand under that head.
+    fn is_said_by(&self, first: &Self) -> bool {
+        self.is_same(first) || (!self.is_verbatim() && self.kind() == first.kind())
+    }
+}
+
+/// Returns the name and the type of a family in `OpenMetrics`, where the end of a counter's name is
+/// not part of the family's. What cannot be a counter there is unknown: so its series keep their
+/// names, whoever reads which form.
+fn open_metrics<'a>(
+    family: &Found<'a>,
+    mut values: impl Iterator<Item = f64>,
+    is_taken: impl Fn(&str) -> bool,
+) -> (&'a str, &'static str) {
     let name = family.name();
+    match family.kind() {
+        Kind::Counter => {
+            let short = name.strip_suffix("_total").filter(|name| !name.is_empty());
+            let free = short.filter(|name| !is_taken(name));
+            match free {
+                Some(short) if values.all(|value| value >= 0.0) => (short, "counter"),
+                _ => (name, "unknown"),
+            }
+        }
+        Kind::Untyped => (name, "unknown"),
+        kind @ (Kind::Gauge | Kind::Histogram | Kind::Summary) => (name, kind.as_str()),
+    }
+}
+
+fn write_head(page: &mut String, family: &Found<'_>, name: &str, kind: &str, format: Format) {
     page.push_str("# HELP ");
     page.push_str(name);
     page.push(' ');
-    write_help(page, family.help());
+    write_help(page, family.help(), format);
     page.push_str("\n# TYPE ");
     page.push_str(name);
     page.push(' ');
-    page.push_str(family.kind().as_str());
+    page.push_str(kind);
     page.push('\n');
-    for (labels, value) in family.series() {
-        // So would a series, which a file with a line twice could bring.
-        if !shown.insert(labels) {
-            continue;
-        }
-        page.push_str(name);
-        page.push_str(labels);
-        page.push(' ');
-        write_value(page, value);
-        page.push('\n');
-    }
 }
 
-fn write_help(page: &mut String, help: &str) {
-    if !help.contains(['\\', '\n']) {
-        page.push_str(help);
-        return;
-    }
+fn write_series(page: &mut String, name: &str, labels: &str, value: f64) {
+    page.push_str(name);
+    page.push_str(labels);
+    page.push(' ');
+    write_value(page, value);
+    page.push('\n');
+}
+
+fn write_help(page: &mut String, help: &str, format: Format) {
     for character in help.chars() {
         match character {
             '\\' => page.push_str("\\\\"),
             '\n' => page.push_str("\\n"),
+            '"' if format == Format::OpenMetrics => page.push_str("\\\""),
             other => page.push(other),
         }
     }
@@ -84,67 +140,5 @@ fn write_value(page: &mut String, value: f64) {
 /// Below it every whole double is an exact `i64`, which is written ten times as fast.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
-pub(crate) const DURATION: Family = Family::gauge(
-    "node_scrape_collector_duration_seconds",
-    &["collector"],
-    "How long the collector took.",
-);
-pub(crate) const SUCCESS: Family = Family::gauge(
-    "node_scrape_collector_success",
-    &["collector"],
-    "1 if the collector found all that it looks for, 0 if it failed, hangs or has nothing here.",
-);
-
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::read::CollectError;
-    use crate::runner::Outcome;
-    use crate::sample::Kind;
-
-    fn outcome(collector: &'static str, samples: Samples) -> Outcome {
-        Outcome { collector, took: Duration::from_millis(2), result: Ok(()), samples }
-    }
-
-    #[test]
-    fn the_page_is_in_order_and_names_no_family_twice() {
-        let (mut one, mut other) = (Samples::default(), Samples::default());
-        one.named("b", Kind::Untyped, "Two\nlines.", &[("x", "1")], 0.5);
-        one.named("a", Kind::Gauge, "First.", &[], 3.0);
-        one.named("b", Kind::Untyped, "", &[("x", "2")], f64::INFINITY);
-        one.named("b", Kind::Untyped, "", &[("x", "1")], 7.0);
-        other.named("a", Kind::Counter, "Also a.", &[], 4.0);
-        let mut collected =
-            Collected { outcomes: vec![outcome("one", one), outcome("two", other)] };
-        if let Some(outcome) = collected.outcomes.last_mut() {
-            outcome.result = Err(CollectError::Outstanding);
-        }
-        let mut page = String::from("before 1\n");
-        render(&collected, &mut page);
-        let expected = "before 1\n\
-            # HELP a First.\n# TYPE a gauge\na 3\n\
-            # HELP b Two\\nlines.\n# TYPE b untyped\nb{x=\"1\"} 0.5\nb{x=\"2\"} +Inf\n";
-        assert!(page.starts_with(expected), "{page}");
-        assert!(page.contains("collector_success{collector=\"one\"} 1\n"), "{page}");
-        assert!(page.contains("collector_success{collector=\"two\"} 0\n"), "{page}");
-        assert!(page.contains("duration_seconds{collector=\"two\"} 0.002\n"), "{page}");
-    }
-
-    #[test]
-    fn values_are_written_as_they_are_read() {
-        for (value, text) in [
-            (0.0, "0"),
-            (-1.0, "-1"),
-            (1_795_370_446.763_787, "1795370446.763787"),
-            (f64::NAN, "NaN"),
-            (f64::NEG_INFINITY, "-Inf"),
-            (18_446_744_073_709_551_615.0, "18446744073709552000"),
-        ] {
-            let mut page = String::new();
-            write_value(&mut page, value);
-            assert_eq!(page, text);
-        }
-    }
-}
+mod tests;

@@ -19,13 +19,32 @@ use std::time::{Duration, Instant};
 
 use crate::collector::{Collector, Context, Selection, Settings};
 use crate::read::{CollectError, Reader, Roots};
-use crate::sample::Samples;
+use crate::sample::{Family, Samples};
+use crate::text::one_if;
 
 /// All that one round has found.
 #[derive(Debug, Default)]
 pub struct Collected {
     /// Of each collector, in the order of their answers.
     pub outcomes: Vec<Outcome>,
+    /// Of each collector how long it took and whether it has answered.
+    about: Samples,
+}
+
+impl Collected {
+    pub(crate) fn new(outcomes: Vec<Outcome>) -> Self {
+        let mut about = Samples::default();
+        for outcome in &outcomes {
+            about.set(&DURATION, &[outcome.collector], outcome.took.as_secs_f64());
+            about.set(&SUCCESS, &[outcome.collector], one_if(outcome.result.is_ok()));
+        }
+        Self { outcomes, about }
+    }
+
+    /// Returns all that was found, for [`render`](crate::render()).
+    pub fn samples(&self) -> impl Iterator<Item = &Samples> {
+        std::iter::once(&self.about).chain(self.outcomes.iter().map(|outcome| &outcome.samples))
+    }
 }
 
 /// What came of asking one collector.
@@ -138,7 +157,7 @@ impl Host {
             let waited = shared.progress.wait_timeout(state, wait);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        Collected { outcomes: std::mem::take(&mut state.outcomes) }
+        Collected::new(std::mem::take(&mut state.outcomes))
     }
 }
 
@@ -275,6 +294,16 @@ fn now() -> Instant {
     Instant::now()
 }
 
+const DURATION: Family = Family::gauge(
+    "node_scrape_collector_duration_seconds",
+    &["collector"],
+    "How long the collector took.",
+);
+const SUCCESS: Family = Family::gauge(
+    "node_scrape_collector_success",
+    &["collector"],
+    "1 if the collector found all that it looks for, 0 if it failed, hangs or has nothing here.",
+);
 /// For a whole round: a page must not take longer than a second, whatever hangs.
 pub const LIMIT: Duration = Duration::from_millis(800);
 /// Until the next look at what is running, if nothing was.

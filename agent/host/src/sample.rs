@@ -5,13 +5,13 @@ use std::borrow::Cow;
 /// One metric with all its series.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Family {
-    /// Its name, as `node_exporter` has it.
+    /// Its name; those of the host are `node_exporter`'s.
     pub name: &'static str,
     /// How its values behave.
     pub kind: Kind,
     /// The names of its labels.
     pub labels: &'static [&'static str],
-    /// What it means.
+    /// What it means, for the page and the docs.
     pub help: &'static str,
 }
 
@@ -63,7 +63,7 @@ impl Kind {
     }
 }
 
-/// The series that a collector has found, by family, in the order in which they were found.
+/// The series that somebody has found, by family, in the order in which they were found.
 ///
 /// Labels are written as they will be shown, once, into one text for all series: a scrape has a
 /// thousand of them and needs no allocation for each.
@@ -81,6 +81,8 @@ struct Group {
     name: Cow<'static, str>,
     kind: Kind,
     help: Cow<'static, str>,
+    /// From a text file, which must not add to what others say.
+    is_verbatim: bool,
     first: usize,
     last: usize,
 }
@@ -96,8 +98,8 @@ struct Series {
 }
 
 impl Samples {
-    /// Adds a series with these values of the family's labels.
-    pub fn set(&mut self, family: &'static Family, values: &[&str], value: f64) {
+    /// Adds a series with these values of the family's labels, in its order.
+    pub fn set(&mut self, family: &Family, values: &[&str], value: f64) {
         debug_assert_eq!(family.labels.len(), values.len(), "labels of {}", family.name);
         let start = self.labels.len();
         let pairs = family.labels.iter().copied().zip(values.iter().copied());
@@ -132,6 +134,9 @@ impl Samples {
         let start = self.labels.len();
         self.labels.push_str(rest);
         let group = self.group(name, kind, || (name.to_owned().into(), help.to_owned().into()));
+        if let Some(group) = self.groups.get_mut(group) {
+            group.is_verbatim = true;
+        }
         self.append(group, start, value);
     }
 
@@ -164,12 +169,16 @@ impl Samples {
         texts: impl FnOnce() -> (Cow<'static, str>, Cow<'static, str>),
     ) -> usize {
         let is_it = |group: &Group| group.name == name;
+        if self.groups.get(self.recent).is_some_and(is_it) {
+            return self.recent;
+        }
         let after = self.recent.saturating_add(1);
         let later = self.groups.iter().skip(after).position(is_it).map(|found| found + after);
         let found = later.or_else(|| self.groups.iter().take(after).position(is_it));
         let group = found.unwrap_or_else(|| {
             let (name, help) = texts();
-            self.groups.push(Group { name, kind, help, first: usize::MAX, last: usize::MAX });
+            let (first, last) = (usize::MAX, usize::MAX);
+            self.groups.push(Group { name, kind, help, is_verbatim: false, first, last });
             self.groups.len() - 1
         });
         self.recent = group;
@@ -210,6 +219,16 @@ impl<'a> Found<'a> {
     /// Returns what it means.
     pub fn help(&self) -> &'a str {
         &self.group.help
+    }
+
+    /// Returns whether this is that.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(self.group, other.group)
+    }
+
+    /// Returns whether a text file has it.
+    pub(crate) fn is_verbatim(&self) -> bool {
+        self.group.is_verbatim
     }
 
     /// Returns its series: the labels as on the page (`{a="b"}`, or nothing), and the value.

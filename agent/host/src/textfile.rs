@@ -64,7 +64,8 @@ impl Page {
         let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
         let path = path.to_string_lossy().into_owned();
         for part in parts {
-            let is_reserved = settings.reserved.iter().any(|start| part.name.starts_with(start));
+            let mut reserved = settings.reserved.iter().chain(&RESERVED);
+            let is_reserved = reserved.any(|start| part.name.starts_with(start));
             self.is_flawed |= is_reserved || !self.fits(&part);
             if !is_reserved && self.fits(&part) {
                 self.add(part, &path);
@@ -115,6 +116,8 @@ impl Page {
     }
 }
 
+/// What is said of collectors, and by this one.
+const RESERVED: [&str; 2] = ["node_scrape_collector_", "node_textfile_"];
 const CHANGED: Family = Family::gauge(
     "node_textfile_mtime_seconds",
     &["file"],
@@ -173,7 +176,13 @@ mod tests {
 
     #[test]
     fn a_wrong_file_is_left_out_as_a_whole() {
-        for wrong in ["x{ 1\n", "x 1 1700000000000\n", "good 5\n", "curfew_phase 1\n"] {
+        for wrong in [
+            "x{ 1\n",
+            "x 1 1700000000000\n",
+            "good 5\n",
+            "curfew_phase 1\n",
+            "node_textfile_scrape_error 0\n",
+        ] {
             let samples = samples(&[("a.prom", "good 1\n"), ("b.prom", wrong)]);
             assert_eq!(samples.value(FLAW), Some(1.0), "{wrong}");
             assert_eq!(samples.value("good"), Some(1.0), "{wrong}");

@@ -13,17 +13,16 @@ use hyper::http::{HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-use super::Site;
 use super::health::{Document, page};
+use super::{Site, metrics};
 use crate::health::{Health, State};
-use crate::metrics;
 use crate::snapshot::Snapshot;
 use crate::talos::Shown;
 
 /// Returns the routes; what is not here is a 404 that names them.
 pub(super) fn router(site: Site) -> Router {
     Router::new()
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics::metrics))
         .route("/health", get(health))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -46,17 +45,9 @@ pub(super) fn harden(mut response: Response<Body>) -> Response<Body> {
 }
 
 impl Site {
-    fn latest(&self) -> Arc<Snapshot> {
+    pub(super) fn latest(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshots.borrow())
     }
-}
-
-async fn metrics(Shared(site): Shared<Site>) -> Response<Body> {
-    // First what has to be waited for, so that the rest is of this moment.
-    let host = site.host.page().await;
-    let mut page = metrics::render(&site.latest(), &site.counters);
-    page.push_str(&host);
-    typed(StatusCode::OK, metrics::CONTENT_TYPE, page)
 }
 
 async fn health(Shared(site): Shared<Site>, headers: HeaderMap) -> Response<Body> {

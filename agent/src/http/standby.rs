@@ -8,9 +8,8 @@ use hyper::http::HeaderMap;
 use hyper::{Response, StatusCode};
 
 use super::health::Document;
-use super::route;
+use super::{metrics, route};
 use crate::health::{Check, Health, State};
-use crate::metrics;
 use crate::wrap::{WIDTH, wrapped};
 
 /// Why there is no agent behind this port.
@@ -51,7 +50,7 @@ async fn livez() -> Response<Body> {
 }
 
 async fn metrics() -> Response<Body> {
-    route::typed(StatusCode::OK, metrics::CONTENT_TYPE, metrics::render_standby())
+    metrics::standby()
 }
 
 /// `/readyz` and all else.

@@ -1,7 +1,7 @@
 //! How full the local file systems are, named and labelled as the collector `filesystem` of
 //! `node_exporter` does it.
 
-use super::page::{Recording, one_if};
+use super::page::{Page, one_if};
 use super::{Family, Kind};
 use crate::filesystem::{Filesystem, Measured, Report};
 
@@ -18,7 +18,7 @@ pub(super) const FAMILIES: [&Family; 8] = [
 ];
 
 /// Records a report; one that is too old leaves nothing on the page.
-pub(super) fn record(page: Recording<'_>, report: &Report) {
+pub(super) fn record(page: &mut Page, report: &Report) {
     if report.is_stale() {
         return;
     }
@@ -27,7 +27,7 @@ pub(super) fn record(page: Recording<'_>, report: &Report) {
     }
 }
 
-fn record_one(page: Recording<'_>, filesystem: &Filesystem) {
+fn record_one(page: &mut Page, filesystem: &Filesystem) {
     let Filesystem { point, device, kind, number, is_read_only, measured } = filesystem;
     let point = point.display().to_string();
     let labels = [device.as_str(), kind.as_str(), point.as_str()];

@@ -1,6 +1,6 @@
 //! What this host holds that others wait for: its NFS mounts and its pods.
 
-use super::page::{Recording, one_if};
+use super::page::{Page, one_if};
 use super::{Family, Kind};
 use crate::snapshot::Holding;
 
@@ -8,7 +8,7 @@ use crate::snapshot::Holding;
 pub(super) const FAMILIES: [&Family; 3] = [&NFS_MOUNT, &NFS_MOUNTS, &PODS_RUNNING];
 
 /// Records what was last seen.
-pub(super) fn record(page: Recording<'_>, holding: &Holding) {
+pub(super) fn record(page: &mut Page, holding: &Holding) {
     if let Ok(mounts) = &holding.mounts {
         page.set(&NFS_MOUNTS, [], float(mounts.len()));
         for mount in mounts.iter().take(MOUNTS_MAX) {

@@ -60,27 +60,30 @@ impl HostMetrics {
         Self { host: Arc::new(host), failures: Mutex::default() }
     }
 
-    /// Returns the families of the host, at once or after a second: a host that hangs has none.
-    pub async fn page(&self) -> String {
+    /// Has something made of what the host is doing, on the thread that has looked; nothing after
+    /// a second, if the host hangs.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(&Collected) -> T + Send + 'static,
+    ) -> Option<T> {
         let looking = async {
             let mut failures = self.failures.lock().await;
             let host = Arc::clone(&self.host);
-            let (collected, page) = spawn_blocking(move || {
+            let (collected, made) = spawn_blocking(move || {
                 let collected = host.collect();
-                let mut page = String::with_capacity(PAGE);
-                curfew_host::render(&collected, &mut page);
-                (collected, page)
+                let made = make(&collected);
+                (collected, made)
             })
             .await
             .ok()?;
             tell(&mut failures, &collected);
-            Some(page)
+            Some(made)
         };
-        let page = timeout(LIMIT, looking).await.ok().flatten();
-        page.unwrap_or_else(|| {
+        let made = timeout(LIMIT, looking).await.ok().flatten();
+        if made.is_none() {
             warn!("the metrics of the host take too long, and are left out");
-            String::new()
-        })
+        }
+        made
     }
 }
 
@@ -106,8 +109,6 @@ fn tell(failures: &mut BTreeMap<&'static str, String>, collected: &Collected) {
 
 /// A page takes some milliseconds; `curfew_host` gives up what hangs before.
 const LIMIT: Duration = Duration::from_secs(1);
-/// A page of a small host; it grows if need be.
-const PAGE: usize = 64 << 10;
 /// Where Debian's packages put their files for `node_exporter`.
 const TEXT_FOLDER: &str = "var/lib/prometheus/node-exporter";
 /// Names that the rest of the page has.
@@ -115,6 +116,8 @@ const RESERVED: [&str; 4] = ["curfew_", "network_ups_tools_", "node_filesystem_"
 
 #[cfg(test)]
 mod tests {
+    use curfew_host::{Format, Samples};
+
     use super::*;
     use crate::metrics::tests::busy;
     use crate::test_directory::TestDirectory;
@@ -123,19 +126,32 @@ mod tests {
         HostMetrics::new(Sources::default())
     }
 
+    fn text(collected: &Collected) -> String {
+        let mut page = String::new();
+        curfew_host::render(collected.samples(), Format::Text, &mut page);
+        page
+    }
+
     #[tokio::test]
     async fn the_host_and_the_agent_share_no_family() {
         let (snapshot, counters) = busy();
-        let own = crate::metrics::render(&snapshot, &counters);
-        let host = metrics().page().await;
-        let families = |page: &str| -> Vec<String> {
-            let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-            types.filter_map(|rest| rest.split(' ').next()).map(str::to_owned).collect()
+        let own = crate::metrics::collect(&snapshot, &counters);
+        let families = |collected: &Collected| -> Vec<String> {
+            let families = collected.samples().flat_map(Samples::families);
+            families.map(|family| family.name().to_owned()).collect()
         };
-        let (own, host) = (families(&own), families(&host));
+        let host = metrics().look(families).await.unwrap();
         assert!(host.iter().any(|name| name == "node_cpu_seconds_total"), "{host:?}");
-        let both: Vec<_> = own.iter().filter(|name| host.contains(name)).collect();
+        let own = own.families().map(|family| family.name());
+        let both: Vec<_> = own.filter(|name| host.iter().any(|it| it == name)).collect();
         assert!(both.is_empty(), "{both:?}");
+    }
+
+    #[tokio::test]
+    async fn a_bug_on_the_way_to_the_page_costs_one_page() {
+        let metrics = metrics();
+        assert!(metrics.look(|_| -> () { panic!("on purpose") }).await.is_none());
+        assert_eq!(metrics.look(|_| 1).await, Some(1));
     }
 
     #[tokio::test]
@@ -151,7 +167,7 @@ mod tests {
             },
             ..Sources::default()
         });
-        let page = metrics.page().await;
+        let page = metrics.look(text).await.unwrap();
         assert!(page.contains("\nbackup_age_seconds 5\n"), "{page}");
         for gone in ["node_load1", "node_uname_info", "collector=\"loadavg\""] {
             assert!(!page.contains(gone), "{gone}: {page}");
@@ -163,7 +179,7 @@ mod tests {
     async fn a_failure_is_told_once() {
         let metrics = metrics();
         let is_told = async || metrics.failures.lock().await.clone();
-        metrics.page().await;
+        metrics.look(|_| ()).await.unwrap();
         assert!(is_told().await.is_empty(), "{:?}", is_told().await);
         let nowhere = HostMetrics::new(Sources {
             proc: "/nowhere".into(),
@@ -171,8 +187,11 @@ mod tests {
             root: "/nowhere".into(),
             ..Sources::default()
         });
-        let page = nowhere.page().await;
-        assert!(page.contains("node_scrape_collector_success{collector=\"stat\"} 0"), "{page}");
+        let success = |collected: &Collected| {
+            let series = "node_scrape_collector_success{collector=\"stat\"}";
+            collected.samples().find_map(|samples| samples.value(series))
+        };
+        assert_eq!(nowhere.look(success).await, Some(Some(0.0)));
         let failures = nowhere.failures.lock().await;
         assert_eq!(failures["stat"], "cannot read /nowhere/stat");
         assert!(!failures.contains_key("hwmon"), "no sensors are no failure");

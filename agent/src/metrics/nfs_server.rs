@@ -12,13 +12,13 @@ use super::nfs_family::{
     NFSD_REPLY_CACHE_MISSES, NFSD_REPLY_CACHE_NOCACHE, NFSD_REQUESTS, NFSD_RPC_ERRORS, NFSD_RPCS,
     NFSD_THREADS,
 };
-use super::page::{Recording, one_if};
+use super::page::{Page, one_if};
 use crate::nfsd::compare::Agreement;
 use crate::nfsd::grace::Grace;
 use crate::nfsd::{Counters, Disk, Mountd, Report};
 
 /// Records a report; one that is too old leaves nothing on the page.
-pub(super) fn record(page: Recording<'_>, report: &Report) {
+pub(super) fn record(page: &mut Page, report: &Report) {
     if report.is_stale() {
         return;
     }
@@ -40,7 +40,7 @@ pub(super) fn record(page: Recording<'_>, report: &Report) {
     }
 }
 
-fn exports(page: Recording<'_>, report: &Report) {
+fn exports(page: &mut Page, report: &Report) {
     for export in &report.exports {
         let label = export.label();
         let label = [label.as_str()];
@@ -64,7 +64,7 @@ fn exports(page: Recording<'_>, report: &Report) {
     }
 }
 
-fn clients(page: Recording<'_>, report: &Report) {
+fn clients(page: &mut Page, report: &Report) {
     for (host, seen) in &report.seen {
         let host = [host.as_str()];
         if let Some(current) = seen.sight {
@@ -96,50 +96,49 @@ fn clients(page: Recording<'_>, report: &Report) {
 }
 
 /// The names, labels and words are those of the collector `nfsd` of `node_exporter`.
-fn count(page: Recording<'_>, counters: &Counters) {
-    let plain = |family, value: u64| page.counter(family, []).absolute(value);
+fn count(page: &mut Page, counters: &Counters) {
     if let Some([hits, misses, nocache]) = counters.reply_cache {
-        plain(&NFSD_REPLY_CACHE_HITS, hits);
-        plain(&NFSD_REPLY_CACHE_MISSES, misses);
-        plain(&NFSD_REPLY_CACHE_NOCACHE, nocache);
+        page.count(&NFSD_REPLY_CACHE_HITS, [], hits);
+        page.count(&NFSD_REPLY_CACHE_MISSES, [], misses);
+        page.count(&NFSD_REPLY_CACHE_NOCACHE, [], nocache);
     }
     if let Some(stale) = counters.stale_handles {
-        plain(&NFSD_HANDLES_STALE, stale);
+        page.count(&NFSD_HANDLES_STALE, [], stale);
     }
     if let Some([read, written]) = counters.bytes {
-        plain(&NFSD_DISK_READ, read);
-        plain(&NFSD_DISK_WRITTEN, written);
+        page.count(&NFSD_DISK_READ, [], read);
+        page.count(&NFSD_DISK_WRITTEN, [], written);
     }
     if let Some(threads) = counters.threads {
         page.set(&NFSD_THREADS, [], float(threads));
     }
     if let Some([size, not_found]) = counters.read_ahead {
         page.set(&NFSD_READ_AHEAD_SIZE, [], float(size));
-        plain(&NFSD_READ_AHEAD_NOT_FOUND, not_found);
+        page.count(&NFSD_READ_AHEAD_NOT_FOUND, [], not_found);
     }
     if let Some([udp, tcp, connections]) = counters.network {
-        page.counter(&NFSD_PACKETS, ["udp"]).absolute(udp);
-        page.counter(&NFSD_PACKETS, ["tcp"]).absolute(tcp);
-        plain(&NFSD_CONNECTIONS, connections);
+        page.count(&NFSD_PACKETS, ["udp"], udp);
+        page.count(&NFSD_PACKETS, ["tcp"], tcp);
+        page.count(&NFSD_CONNECTIONS, [], connections);
     }
     if let Some([calls, format, credentials, client]) = counters.calls {
-        plain(&NFSD_RPCS, calls);
+        page.count(&NFSD_RPCS, [], calls);
         for (error, value) in [("fmt", format), ("auth", credentials), ("cInt", client)] {
-            page.counter(&NFSD_RPC_ERRORS, [error]).absolute(value);
+            page.count(&NFSD_RPC_ERRORS, [error], value);
         }
     }
     requests(page, "2", counters.v2.as_deref(), &V2);
     requests(page, "3", counters.v3.as_deref(), &V3);
     requests(page, "4", counters.v4.as_deref(), &V4);
     if let Some(value) = counters.v4_delegated_attributes {
-        page.counter(&NFSD_REQUESTS, ["4", "WdelegGetattr"]).absolute(value);
+        page.count(&NFSD_REQUESTS, ["4", "WdelegGetattr"], value);
     }
 }
 
-fn requests(page: Recording<'_>, proto: &str, values: Option<&[u64]>, methods: &[&str]) {
+fn requests(page: &mut Page, proto: &str, values: Option<&[u64]>, methods: &[&str]) {
     for (method, value) in methods.iter().zip(values.unwrap_or_default()) {
         if !method.is_empty() {
-            page.counter(&NFSD_REQUESTS, [proto, method]).absolute(*value);
+            page.count(&NFSD_REQUESTS, [proto, method], *value);
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::page::Recording;
+use super::page::Page;
 use super::{NUT_DEVICE_INFO, NUT_LABEL, NUT_PREFIX, NUT_STATUS};
 
 /// Records all that is a number, the flags of `ups.status`, and what the UPS says of itself.
-pub(super) fn record(page: Recording<'_>, ups: &str, variables: &BTreeMap<String, String>) {
+pub(super) fn record(page: &mut Page, ups: &str, variables: &BTreeMap<String, String>) {
     let device = |name: &str| variables.get(&format!("device.{name}")).map_or("", String::as_str);
     let [model, mfr, serial, kind, description, contact, location, part, macaddr] =
         DEVICE.map(device);
@@ -20,12 +20,12 @@ pub(super) fn record(page: Recording<'_>, ups: &str, variables: &BTreeMap<String
             flags(page, ups, value);
         } else if let Some(value) = number(value) {
             let help = format!("Value of the NUT variable {name}.");
-            page.named(metric_name(name), help, (NUT_LABEL, ups)).set(value);
+            page.named(&metric_name(name), &help, (NUT_LABEL, ups), value);
         }
     }
 }
 
-fn flags(page: Recording<'_>, ups: &str, status: &str) {
+fn flags(page: &mut Page, ups: &str, status: &str) {
     let set: BTreeSet<_> = status.split_ascii_whitespace().collect();
     for flag in FLAGS.into_iter().filter(|flag| !set.contains(flag)) {
         page.set(&NUT_STATUS, [ups, flag], 0.0);

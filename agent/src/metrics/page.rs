@@ -1,10 +1,9 @@
-//! The page that Prometheus reads, collected from a snapshot with a recorder of its own.
+//! What the agent itself has to show, collected anew from a snapshot.
 
 use std::time::Duration;
 
 use curfew_coordinator::{Absence, Cause, Phase, Presence, ShutdownStatus, Status, Trigger};
-use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use curfew_host::{Format, Samples};
 
 use super::{
     BUILD_INFO, CERTIFICATE_EXPIRY, Counters, Family, HEALTH_STATUS, HISTORY_EVENTS_LOST,
@@ -18,13 +17,17 @@ use crate::snapshot::Snapshot;
 use crate::talos::View;
 use crate::talos::node::{STAGES, stage_word};
 
-/// The media type of the page.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Returns the page: everything that is so at this moment, and the counters.
+/// Returns the page of the agent alone, as text.
 pub fn render(snapshot: &Snapshot, counters: &Counters) -> String {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let page = Recording::new(&recorder);
+    let mut page = String::new();
+    curfew_host::render([&collect(snapshot, counters)], Format::Text, &mut page);
+    page
+}
+
+/// Collects everything that is so at this moment, and the counters.
+pub fn collect(snapshot: &Snapshot, counters: &Counters) -> Samples {
+    let mut samples = Page::default();
+    let page = &mut samples;
     let status = &snapshot.status;
     page.set(&BUILD_INFO, [env!("CARGO_PKG_VERSION")], 1.0);
     hosts(page, status);
@@ -56,23 +59,23 @@ pub fn render(snapshot: &Snapshot, counters: &Counters) -> String {
     if let Some(view) = &snapshot.talos {
         talos(page, view);
     }
-    sorted(&(recorder.handle().render() + &counters.render()))
+    counters.record(page);
+    samples.0
 }
 
-/// Returns the page of an agent that cannot start: that it is there, and that it fails.
-pub fn render_standby() -> String {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let page = Recording::new(&recorder);
+/// Collects what there is of an agent that cannot start: that it is there, and that it fails.
+pub fn collect_standby() -> Samples {
+    let mut page = Page::default();
     page.set(&BUILD_INFO, [env!("CARGO_PKG_VERSION")], 1.0);
     for state in State::ALL {
         let value = one_if(state == State::Fail);
         page.set(&HEALTH_STATUS, ["agent", state.as_str()], value);
     }
-    sorted(&recorder.handle().render())
+    page.0
 }
 
 /// What is known of the end of the UPS; nothing where nobody has asked.
-fn owned(page: Recording<'_>, snapshot: &Snapshot) {
+fn owned(page: &mut Page, snapshot: &Snapshot) {
     let ups = &snapshot.status.ups;
     if ups.abilities.is_some() || snapshot.returns.is_some() {
         page.set(&UPS_RETURN_PROMISED, [&ups.name], one_if(ups.is_return_promised));
@@ -87,7 +90,7 @@ fn owned(page: Recording<'_>, snapshot: &Snapshot) {
 }
 
 /// The UPSes that are not acted on: without a fresh reading only its age is shown.
-fn watched(page: Recording<'_>, snapshot: &Snapshot) {
+fn watched(page: &mut Page, snapshot: &Snapshot) {
     for ups in &snapshot.watched {
         let Some(age) = ups.read_at.map(|at| at.elapsed()) else { continue };
         page.set(&UPS_READING_AGE, [ups.name.as_str()], age.as_secs_f64());
@@ -97,7 +100,7 @@ fn watched(page: Recording<'_>, snapshot: &Snapshot) {
     }
 }
 
-fn talos(page: Recording<'_>, view: &View) {
+fn talos(page: &mut Page, view: &View) {
     page.set(&TALOS_CONTACT, [], one_if(view.contact.is_kept));
     if let Some(version) = &view.version {
         page.set(&TALOS_INFO, [version.as_str()], 1.0);
@@ -108,7 +111,7 @@ fn talos(page: Recording<'_>, view: &View) {
     }
 }
 
-fn hosts(page: Recording<'_>, status: &Status) {
+fn hosts(page: &mut Page, status: &Status) {
     for (name, host) in &status.hosts {
         if let Some(current) = host.phase {
             for phase in Phase::ALL {
@@ -131,7 +134,7 @@ fn hosts(page: Recording<'_>, status: &Status) {
     }
 }
 
-fn plan(page: Recording<'_>, status: &Status) {
+fn plan(page: &mut Page, status: &Status) {
     let plan = &status.plan;
     page.set(&PLAN_TIME_NEEDED, [], plan.time_needed.as_secs_f64());
     if let Some(left) = plan.runtime_left {
@@ -145,7 +148,7 @@ fn plan(page: Recording<'_>, status: &Status) {
     }
 }
 
-fn shutdown(page: Recording<'_>, status: &Status) {
+fn shutdown(page: &mut Page, status: &Status) {
     let open = status.shutdown.as_ref();
     for trigger in Trigger::ALL {
         let is_reason =
@@ -162,7 +165,7 @@ fn shutdown(page: Recording<'_>, status: &Status) {
     }
 }
 
-fn health(page: Recording<'_>, snapshot: &Snapshot) {
+fn health(page: &mut Page, snapshot: &Snapshot) {
     for check in Health::of(snapshot).checks {
         for state in State::ALL {
             let value = one_if(state == check.state);
@@ -171,70 +174,35 @@ fn health(page: Recording<'_>, snapshot: &Snapshot) {
     }
 }
 
-fn journal(page: Recording<'_>, snapshot: &Snapshot) {
+fn journal(page: &mut Page, snapshot: &Snapshot) {
     let report = &snapshot.journal;
     let is_durable = report.failure.is_none() && snapshot.status.journal_failure.is_none();
     page.set(&JOURNAL_DURABLE, [], one_if(is_durable));
-    page.counter(&JOURNAL_WRITE_FAILURES, []).absolute(report.write_failures);
-    page.counter(&HISTORY_EVENTS_LOST, []).absolute(report.events_lost);
+    page.count(&JOURNAL_WRITE_FAILURES, [], report.write_failures);
+    page.count(&HISTORY_EVENTS_LOST, [], report.events_lost);
 }
 
-/// Writes into a recorder by the families' own names and labels.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Recording<'a>(&'a PrometheusRecorder);
+/// Takes series by the families' own names and labels.
+#[derive(Debug, Default)]
+pub(super) struct Page(Samples);
 
-impl<'a> Recording<'a> {
-    pub(super) fn new(recorder: &'a PrometheusRecorder) -> Self {
-        Self(recorder)
+impl Page {
+    /// Adds a series with these values of the family's labels, in its order.
+    pub(super) fn set<const N: usize>(&mut self, family: &Family, labels: [&str; N], value: f64) {
+        assert_eq!(family.labels.len(), N, "{} has these labels", family.name);
+        self.0.set(family, &labels, value);
     }
 
-    /// Sets the gauge with these values of its labels, in the family's order.
-    pub(super) fn set<const N: usize>(self, family: &Family, labels: [&str; N], value: f64) {
-        assert_eq!(family.kind, Kind::Gauge, "{} is a gauge", family.name);
-        self.0.describe_gauge(family.name.into(), None, family.help.into());
-        self.0.register_gauge(&key(family, labels), &METADATA).set(value);
+    /// Adds one whose value was counted.
+    #[expect(clippy::cast_precision_loss, reason = "the page has doubles: exact below 2^53")]
+    pub(super) fn count<const N: usize>(&mut self, family: &Family, labels: [&str; N], value: u64) {
+        self.set(family, labels, value as f64);
     }
 
-    /// Returns the counter with these values of its labels, in the family's order.
-    pub(super) fn counter<const N: usize>(self, family: &Family, labels: [&str; N]) -> Counter {
-        assert_eq!(family.kind, Kind::Counter, "{} is a counter", family.name);
-        self.0.describe_counter(family.name.into(), None, family.help.into());
-        self.0.register_counter(&key(family, labels), &METADATA)
+    /// Adds a gauge of a family that is known only at run time.
+    pub(super) fn named(&mut self, name: &str, help: &str, label: (&str, &str), value: f64) {
+        self.0.named(name, Kind::Gauge, help, &[label], value);
     }
-
-    /// Returns the gauge of a family that is known only at run time.
-    pub(super) fn named(self, name: String, help: String, label: (&'static str, &str)) -> Gauge {
-        self.0.describe_gauge(name.clone().into(), None, help.into());
-        let labels = vec![Label::new(label.0, label.1.to_owned())];
-        self.0.register_gauge(&Key::from_parts(name, labels), &METADATA)
-    }
-}
-
-fn key<const N: usize>(family: &Family, values: [&str; N]) -> Key {
-    assert_eq!(family.labels.len(), N, "{} has these labels", family.name);
-    let labels = family.labels.iter().zip(values);
-    let labels: Vec<_> = labels.map(|(name, value)| Label::new(*name, value.to_owned())).collect();
-    Key::from_parts(family.name, labels)
-}
-
-/// Sorts the families and the series in them: for people, and to see what changed between two.
-fn sorted(page: &str) -> String {
-    let mut families: Vec<Vec<&str>> = page
-        .split("\n\n")
-        .map(|family| family.lines().filter(|line| !line.is_empty()).collect())
-        .filter(|lines: &Vec<_>| !lines.is_empty())
-        .collect();
-    for lines in &mut families {
-        // HELP and TYPE begin with `#`, which sorts before every name.
-        lines.sort_unstable();
-    }
-    families.sort_unstable();
-    let mut text = String::with_capacity(page.len());
-    for line in families.iter().flatten() {
-        text.push_str(line);
-        text.push('\n');
-    }
-    text
 }
 
 pub(super) fn one_if(is_so: bool) -> f64 {
@@ -254,5 +222,3 @@ const PRESENCES: [(Presence, &str); 5] = [
     (Presence::Lost, "lost"),
     (Presence::Off, "off"),
 ];
-
-static METADATA: Metadata<'_> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));

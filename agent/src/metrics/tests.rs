@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use curfew_coordinator::{Cause, HostName, Presence, Trigger};
+use curfew_host::Format;
 use nix::time::{ClockId, clock_gettime};
 
 use super::*;
@@ -172,7 +173,8 @@ fn what_this_host_holds_is_on_the_page() {
 
 #[test]
 fn promtool_has_nothing_against_the_page_of_an_agent_that_cannot_start() {
-    let page = render_standby();
+    let mut page = String::new();
+    curfew_host::render([&collect_standby()], Format::Text, &mut page);
     assert!(page.contains("curfew_health_status{check=\"agent\",status=\"fail\"} 1"), "{page}");
     promtool(&page, "none");
 }

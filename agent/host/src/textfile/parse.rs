@@ -66,7 +66,14 @@ fn take_sample(parts: &mut Vec<Part>, line: &str) -> Option<()> {
     let (family, suffix) = family_of(parts, name);
     let shown = show(suffix, &labels);
     let part = part(parts, family)?;
-    if part.series.iter().any(|(known, _)| *known == shown) {
+    let has = |label| labels.iter().any(|(name, _)| name == label);
+    let is_part = match (part.kind, suffix) {
+        (Kind::Histogram, "_bucket") => has("le"),
+        (Kind::Histogram, "") => false,
+        (Kind::Summary, "") => has("quantile"),
+        _ => true,
+    };
+    if !is_part || part.series.iter().any(|(known, _)| *known == shown) {
         return None;
     }
     part.series.push((shown, value));
@@ -244,6 +251,9 @@ mod tests {
             "a 1\n# TYPE a gauge",
             "# HELP a b\n# HELP a b",
             "a 1\na 2",
+            "# TYPE a histogram\na 1",
+            "# TYPE a histogram\na_bucket 1",
+            "# TYPE a summary\na 1",
         ] {
             let text = format!("fine 1\n{wrong}\n");
             assert_eq!(parts(&text), Err(1 + wrong.lines().count()), "{wrong}");

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
 
 use curfew_host::collector::COLLECTORS;
-use curfew_host::{Host, Roots, Selection, Settings};
+use curfew_host::{Format, Host, Roots, Selection, Settings};
 
 use crate::exporter::Exporter;
 use crate::page::{Page, Series};
@@ -66,7 +66,7 @@ fn arguments(more: &[String]) -> Vec<String> {
 
 fn ours(host: &Host) -> Page {
     let mut page = String::new();
-    curfew_host::render(&host.collect(), &mut page);
+    curfew_host::render(host.collect().samples(), Format::Text, &mut page);
     Page::new(&page)
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use curfew_host::{Host, Selection};
+use curfew_host::{Format, Host, Selection};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -61,7 +61,7 @@ fn whatever_the_files_say_the_page_is_valid() {
             prop_assert!(!is_late, "{}: {result:?}", outcome.collector);
         }
         let mut page = String::new();
-        curfew_host::render(&collected, &mut page);
+        curfew_host::render(collected.samples(), Format::Text, &mut page);
         // Each line is a comment or a series with a number; nothing is there twice.
         Page::new(&page);
         Ok(())
@@ -143,7 +143,7 @@ fn a_sensor_that_hangs_costs_its_own_series_alone() {
         let waited: Duration = collected.outcomes.iter().map(|outcome| outcome.took).sum();
         assert!(waited < Duration::from_secs(1), "{waited:?}");
         let mut page = String::new();
-        curfew_host::render(&collected, &mut page);
+        curfew_host::render(collected.samples(), Format::Text, &mut page);
         let page = Page::new(&page);
         let hwmon = vec![("collector".to_owned(), "hwmon".to_owned())];
         let success = ("node_scrape_collector_success".to_owned(), hwmon);

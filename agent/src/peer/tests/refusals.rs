@@ -51,7 +51,7 @@ async fn a_host_of_another_authority_is_refused_and_counted() {
     let refusal = a.refusal_labelled("foreign-authority").await;
     assert!(refusal.to_string().contains("host nfs"), "{refusal}");
     b.refusal_labelled("foreign-authority").await;
-    let text = a.counters.render();
+    let text = crate::metrics::render(&crate::health::tests::snapshot(), &a.counters);
     assert!(text.contains("curfew_peer_refused_total{reason=\"foreign-authority\"}"), "{text}");
     let is_shown = |status: &PeersStatus| !status.refused.is_empty() && status.open.is_empty();
     within(a.status.wait_for(is_shown)).await.unwrap();
