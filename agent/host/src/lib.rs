@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`sample`] (families and their series), [`read`] (files below configurable
 //! roots), [`collector`] (the table of all collectors), then any of them, [`runner`] (runs them,
-//! each with its own limit of time), [`mod@render`] (the text that Prometheus reads, for whoever has
-//! samples).
+//! each with its own limit of time), [`mod@render`] (the text that Prometheus reads, for whoever
+//! has samples).
 //!
 //! A collector is a function from the roots to samples. It keeps nothing between two scrapes: a
 //! value that is not known has no series, and a device that is gone leaves none. It may hang in the
