@@ -11,8 +11,8 @@ use curfew_tests::directory::{self, Directory};
 use curfew_tests::ground;
 
 const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd");
-/// In tenths, as `--threshold` wants it. More needs a reason in the unit, and in decision 23.
-const MOST_EXPOSED: &str = "15";
+/// In tenths, as `--threshold` wants it. More needs a reason in the unit, and in decision 23 or 40.
+const MOST_EXPOSED: &str = "19";
 /// `HOLD_LIMIT` of the agent's own end of the hand.
 const AGENT_WAITS_S: u64 = 180;
 
