@@ -29,6 +29,7 @@ mod reboot;
 mod show;
 mod standby;
 mod translate;
+mod units;
 mod ups;
 mod vitals;
 mod watched_ups;
@@ -244,6 +245,7 @@ impl Agent {
             nfs_server,
             holding,
             filesystems: filesystems::spawn(self, supervisor),
+            units: units::spawn(self, supervisor),
             others: watched_ups::Others::spawn(self, supervisor),
             snapshots,
             restarts: supervisor.restarts(),

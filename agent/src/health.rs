@@ -11,6 +11,7 @@ pub(crate) mod nfs_server;
 pub(crate) mod talos;
 #[cfg(test)]
 pub(crate) mod tests;
+mod units;
 mod ups;
 
 use std::fmt::Display;
@@ -141,6 +142,7 @@ impl Health {
         checks.extend(nfs_server::checks(snapshot));
         checks.extend(holding::checks(snapshot));
         checks.extend(talos::check(snapshot));
+        checks.extend(units::check(snapshot));
         checks.push(agent::journal(snapshot));
         checks.push(agent::warnings(&snapshot.status));
         for check in &snapshot.extra {

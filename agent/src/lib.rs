@@ -30,6 +30,7 @@ pub mod route;
 pub mod snapshot;
 pub mod talos;
 pub mod task;
+pub mod units;
 pub mod wake;
 pub mod wrap;
 

@@ -14,12 +14,14 @@ mod nut;
 mod page;
 #[cfg(test)]
 pub(crate) mod tests;
+mod units;
 
 pub use curfew_host::{Family, Kind};
 
 pub use self::counter::Counters;
 pub use self::host::{HostMetrics, Sources};
 pub use self::page::{collect, collect_standby, render};
+pub use self::units::collect_units;
 
 /// All metrics of our own but those of the host and of its NFS server, and the two of the UPS that
 /// have a form of their own.

@@ -19,6 +19,7 @@ use crate::journal;
 use crate::mounts::NfsMount;
 use crate::nfsd;
 use crate::talos;
+use crate::units;
 
 /// This host as it was at one moment.
 #[derive(Clone, Debug)]
@@ -54,6 +55,8 @@ pub struct Snapshot {
     pub holding: Option<Arc<Holding>>,
     /// How full its file systems are; none before the first look.
     pub filesystems: Option<Arc<filesystem::Report>>,
+    /// What systemd says of its units; none before the first look, and on a host without it.
+    pub units: Option<Arc<units::Report>>,
     /// What is known of Talos; none on a host without it.
     pub talos: Option<Arc<talos::View>>,
     /// Checks that the agent makes itself, such as those of certificates.

@@ -32,7 +32,8 @@ pub struct Collected {
 }
 
 impl Collected {
-    pub(crate) fn new(outcomes: Vec<Outcome>) -> Self {
+    /// Returns what was found by whoever asked these.
+    pub fn new(outcomes: Vec<Outcome>) -> Self {
         let mut about = Samples::default();
         for outcome in &outcomes {
             about.set(&DURATION, &[outcome.collector], outcome.took.as_secs_f64());

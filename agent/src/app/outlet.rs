@@ -33,6 +33,7 @@ use crate::power::{self, Cut, Goal, Outcome, Power, Stopping};
 use crate::snapshot::{Holding, Place, Snapshot};
 use crate::talos;
 use crate::task::{Restarts, Supervisor};
+use crate::units;
 use crate::wake::{Target, Waker};
 
 /// Between two state messages.
@@ -68,6 +69,8 @@ pub(super) struct Outlets {
     pub(super) nfs_server: watch::Receiver<Option<Arc<nfsd::Report>>>,
     pub(super) holding: watch::Receiver<Option<Arc<Holding>>>,
     pub(super) filesystems: watch::Receiver<Option<Arc<filesystem::Report>>>,
+    /// Of systemd; none on a host without it.
+    pub(super) units: Option<watch::Receiver<Option<Arc<units::Report>>>>,
     pub(super) others: Others,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) restarts: watch::Receiver<Restarts>,

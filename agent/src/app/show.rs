@@ -34,6 +34,7 @@ pub(super) fn first(coordinator: &Coordinator, at: Time, fresh: Duration) -> Sna
         nfs_server: None,
         holding: None,
         filesystems: None,
+        units: None,
         talos: None,
         extra: Vec::new(),
     }
@@ -58,6 +59,7 @@ pub(super) fn snapshot(outlets: &Outlets, coordinator: &Coordinator, at: Time) -
         nfs_server: outlets.nfs_server.borrow().clone(),
         holding: outlets.holding.borrow().clone(),
         filesystems: outlets.filesystems.borrow().clone(),
+        units: outlets.units.as_ref().and_then(|units| units.borrow().clone()),
         talos: outlets.talos.as_ref().map(|talos| Arc::clone(&talos.borrow())),
         extra: extra(outlets),
     }

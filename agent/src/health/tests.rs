@@ -92,6 +92,7 @@ pub(crate) fn snapshot() -> Snapshot {
         nfs_server: None,
         holding: None,
         filesystems: None,
+        units: None,
         talos: None,
         extra: Vec::new(),
     }

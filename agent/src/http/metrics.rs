@@ -6,7 +6,7 @@ use curfew_host::{Collected, Format, render};
 use hyper::{Response, StatusCode};
 
 use super::{Site, route};
-use crate::metrics::{collect, collect_standby};
+use crate::metrics::{collect, collect_standby, collect_units};
 
 /// Answers from the thread that has looked at the host: nothing of it keeps other tasks waiting.
 pub(super) async fn metrics(Shared(site): Shared<Site>) -> Response<Body> {
@@ -30,8 +30,10 @@ pub(super) fn standby() -> Response<Body> {
 
 /// What the host does was collected first, so that the rest is of this moment.
 fn page(site: &Site, host: Option<&Collected>, format: Format) -> String {
-    let own = collect(&site.latest(), &site.counters);
-    let host = host.into_iter().flat_map(Collected::samples);
+    let snapshot = site.latest();
+    let own = collect(&snapshot, &site.counters);
+    let units = collect_units(&snapshot);
+    let host = host.into_iter().chain(&units).flat_map(Collected::samples);
     let mut page = String::with_capacity(PAGE);
     render(std::iter::once(&own).chain(host), format, &mut page);
     page
