@@ -198,28 +198,33 @@ impl Known {
         if nature.does_restart {
             unit.restarts = manager.property_of(path, SERVICE, "NRestarts").await?;
         }
-        if unit.name.ends_with(".timer") {
+        if kind_of(&unit.name) == "timer" {
             unit.last_trigger_microseconds =
                 manager.property_of(path, TIMER, "LastTriggerUSec").await?;
         }
-        if unit.name.ends_with(".socket") {
+        if kind_of(&unit.name) == "socket" {
             unit.socket = socket(manager, path, nature).await?;
         }
         Ok(unit)
     }
 }
 
+/// Returns the end of a unit's name: `service`, `mount`.
+fn kind_of(unit: &str) -> &str {
+    unit.rsplit('.').next().unwrap_or_default()
+}
+
 async fn nature(manager: &Manager, listed: &Listed) -> Result<Nature, UnitsError> {
     let path = &listed.path;
     let mut nature = Nature::default();
-    if listed.name.ends_with(".service") {
+    if kind_of(&listed.name) == "service" {
         let kind: Option<String> = manager.property_of(path, SERVICE, "Type").await?;
         let kind = kind.unwrap_or_default();
         nature.kind = KINDS.into_iter().find(|known| *known == kind).unwrap_or_default();
         let restart: Option<String> = manager.property_of(path, SERVICE, "Restart").await?;
         nature.does_restart = restart.is_some_and(|when| when != "no");
     }
-    if listed.name.ends_with(".socket") {
+    if kind_of(&listed.name) == "socket" {
         let accept: Option<bool> = manager.property_of(path, SOCKET, "Accept").await?;
         nature.does_accept = accept.unwrap_or(true);
     }

@@ -54,7 +54,7 @@ fn remedy(worst: &Trouble) -> String {
     let unit = shell_word(&worst.unit);
     match worst.plight {
         Plight::Failed => format!(
-            "`systemctl status {unit}` says why; `systemctl restart {unit}` once it is mended, or \
+            "`systemctl status {unit}` says why; `systemctl restart {unit}` when it is mended, \
              `systemctl reset-failed {unit}` if it is not needed"
         ),
         Plight::Restarts(_) => {

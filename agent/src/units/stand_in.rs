@@ -92,11 +92,13 @@ impl Manager {
 
     #[zbus(property)]
     fn version(&self) -> &'static str {
+        self.0.note("Version");
         "252.39-1~deb12u1"
     }
 
     #[zbus(property)]
     fn virtualization(&self) -> &'static str {
+        self.0.note("Virtualization");
         "kvm"
     }
 
@@ -174,6 +176,7 @@ fn path(name: &str) -> String {
         if is_plain { char::from(byte).to_string() } else { format!("_{byte:02x}") }
     };
     let name: String = name.bytes().map(escape).collect();
+    let name = if name.is_empty() { "_" } else { &name };
     format!("/org/freedesktop/systemd1/unit/{name}")
 }
 

@@ -117,8 +117,7 @@ fn restarts_of(marks: &VecDeque<Mark>, now: Instant) -> u32 {
 
 /// What is needed by more comes first.
 fn rank(unit: &str) -> usize {
-    let kind = unit.rsplit('.').next().unwrap_or_default();
-    RANKS.iter().position(|known| *known == kind).unwrap_or(RANKS.len())
+    RANKS.iter().position(|known| *known == super::kind_of(unit)).unwrap_or(RANKS.len())
 }
 
 const RANKS: [&str; 5] = ["mount", "service", "socket", "swap", "timer"];
