@@ -14,6 +14,7 @@
 mod guard;
 mod health;
 mod metrics;
+mod offer;
 mod route;
 mod standby;
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(super) fn router(standby: Standby) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/livez", get(livez))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics::standby))
         .fallback(refused)
         .with_state(standby)
 }
@@ -47,10 +47,6 @@ async fn health(Shared(standby): Shared<Standby>, headers: HeaderMap) -> Respons
 /// The process lives, and whoever restarts it gains nothing.
 async fn livez() -> Response<Body> {
     route::text(StatusCode::OK, "ok\n")
-}
-
-async fn metrics() -> Response<Body> {
-    metrics::standby()
 }
 
 /// `/readyz` and all else.

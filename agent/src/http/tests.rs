@@ -105,6 +105,67 @@ async fn every_route_answers_with_its_type() {
     }
 }
 
+/// Asks for metrics with these headers; returns the head and the bytes behind it.
+async fn metrics(server: &Running, headers: &str) -> (String, Vec<u8>) {
+    let mut stream = server.connect().await;
+    let head = "GET /metrics HTTP/1.1\r\nhost: nfs\r\nconnection: close\r\n";
+    stream.write_all(format!("{head}{headers}\r\n").as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    let body = bytes.split_off(end);
+    (String::from_utf8(bytes).unwrap().to_ascii_lowercase(), body)
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_form_that_is_asked_for() {
+    let server = Running::new(Limits::default()).await;
+    let text = "content-type: text/plain; version=0.0.4; charset=utf-8";
+    let open = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let prometheus = "accept: application/openmetrics-text;version=1.0.0,\
+        application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,\
+        */*;q=0.1\r\naccept-encoding: gzip\r\n";
+    for (headers, media_type, is_packed, is_open) in [
+        ("", text, false, false),
+        ("accept-encoding: br\r\naccept-encoding: gzip\r\n", text, true, false),
+        ("accept-encoding: gzip;q=0, *\r\n", text, false, false),
+        ("accept: application/openmetrics-text\r\n", open, false, true),
+        (prometheus, open, true, true),
+    ] {
+        let (head, body) = metrics(&server, headers).await;
+        assert!(head.starts_with("http/1.1 200 ok\r\n"), "{head}");
+        assert!(head.contains(media_type), "{headers}: {head}");
+        assert!(head.contains("vary: accept\r\nvary: accept-encoding\r\n"), "{headers}: {head}");
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
+        assert_eq!(head.contains("content-encoding: gzip"), is_packed, "{headers}: {head}");
+        let mut room = vec![0; 1 << 20];
+        let config = zlib_rs::InflateConfig { window_bits: 15 + 16 };
+        let page = if is_packed {
+            let (plain, code) = zlib_rs::decompress_slice(&mut room, &body, config);
+            assert_eq!(code, zlib_rs::ReturnCode::Ok);
+            &*plain
+        } else {
+            body.as_slice()
+        };
+        let page = std::str::from_utf8(page).unwrap();
+        assert_eq!(page.ends_with("\n# EOF\n"), is_open, "{page}");
+        for (in_text, in_open) in [
+            ("# TYPE node_cpu_seconds_total counter\n", "# TYPE node_cpu_seconds counter\n"),
+            ("# TYPE node_vmstat_pgfault untyped\n", "# TYPE node_vmstat_pgfault unknown\n"),
+        ] {
+            assert!(page.contains(if is_open { in_open } else { in_text }), "{page}");
+        }
+        for both in ["\nnode_cpu_seconds_total{cpu=\"0\",mode=\"idle\"} ", "\ncurfew_peer_up{"] {
+            assert!(page.contains(both), "{both} in {page}");
+        }
+        let names: Vec<_> = page.lines().filter(|line| line.starts_with("# HELP ")).collect();
+        let names: Vec<_> = names.iter().filter_map(|line| line.split(' ').nth(2)).collect();
+        assert!(is_open || names.is_sorted(), "{names:?}");
+        let distinct: BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "a family is there twice: {names:?}");
+    }
+}
+
 #[tokio::test]
 async fn health_has_a_line_for_each_check() {
     let server = Running::new(Limits::default()).await;
