@@ -24,6 +24,7 @@ mod login;
 mod nfs_server;
 mod os;
 mod outlet;
+mod past;
 mod peering;
 mod reboot;
 mod show;
@@ -54,6 +55,7 @@ use crate::cluster_file::{ClusterFile, Host, Paths, System};
 use crate::end::End;
 use crate::journal::{Journal, Opened};
 use crate::metrics::{Counters, HostMetrics, Sources};
+use crate::past::Past;
 use crate::power::Power;
 use crate::snapshot::{Holding, Place, Snapshot};
 use crate::task::Supervisor;
@@ -147,7 +149,7 @@ impl Built {
     }
 
     async fn run(self, end: End) -> anyhow::Result<()> {
-        let Self { agent, power, journal, opened, cluster } = self;
+        let Self { agent, power, mut journal, opened, cluster } = self;
         let start = Start {
             cluster,
             me: HostName::from(agent.me.name.as_str()),
@@ -164,6 +166,7 @@ impl Built {
             snapshot: show::first(&coordinator, boot_time(), agent.fresh()),
             counters: Arc::new(Counters::new()),
             journal: journal.reports(),
+            past: past::spawn(&agent, &mut supervisor, journal.follow()),
             holding: eye.latest(),
         };
         let (calling, called) = watch::channel(Calling::Not);
@@ -207,7 +210,7 @@ impl Agent {
         showing: Showing,
         (power, calling): (Power, watch::Sender<Calling>),
     ) -> Outlets {
-        let Showing { snapshot, counters, journal, holding } = showing;
+        let Showing { snapshot, counters, journal, past, holding } = showing;
         let (snapshots, shown) = watch::channel(Arc::new(snapshot));
         let (variables, latest) = watch::channel(ups::Latest::default());
         let clients = foreign::spawn(self, supervisor, shown.clone());
@@ -251,6 +254,7 @@ impl Agent {
             restarts: supervisor.restarts(),
             counters,
             journal,
+            past,
             started_at: Instant::now(),
             fresh: self.fresh(),
             published_at: None,
@@ -312,6 +316,7 @@ struct Showing {
     snapshot: Snapshot,
     counters: Arc<Counters>,
     journal: watch::Receiver<crate::journal::Report>,
+    past: watch::Receiver<Option<Arc<Past>>>,
     holding: watch::Receiver<Option<Arc<Holding>>>,
 }
 

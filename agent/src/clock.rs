@@ -64,6 +64,28 @@ pub fn wall_seconds() -> i64 {
     }
 }
 
+/// Returns the day of a moment as `2026-11-22`.
+pub(crate) fn day(seconds: u64) -> String {
+    // Days to civil date, by Howard Hinnant's algorithm: years that begin in March, in eras of 400.
+    let days = seconds / DAY_SECONDS + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Returns a moment as `2026-11-22T21:17:04Z`.
+pub(crate) fn rfc3339(seconds: u64) -> String {
+    let of_day = seconds % DAY_SECONDS;
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{}T{hour:02}:{minute:02}:{second:02}Z", day(seconds))
+}
+
 /// Where the id of this boot stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BootId {
@@ -145,6 +167,7 @@ fn random_id() -> String {
     )
 }
 
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 /// In the state directory of a `command` or `dry-run` host.
 const SIMULATED_FILE: &str = "boot-id";
 /// The kernel's has 36 characters; less than 8 would be no id, more than 64 another file.
@@ -172,6 +195,18 @@ mod tests {
         let date = std::process::Command::new("/bin/date").arg("+%s").output().unwrap();
         let seconds: i64 = String::from_utf8(date.stdout).unwrap().trim().parse().unwrap();
         assert!((wall_seconds() - seconds).abs() <= 1);
+    }
+
+    #[test]
+    fn a_date_is_written_as_everybody_reads_it() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_795_382_224, "2026-11-22T21:17:04Z"),
+        ] {
+            assert_eq!(rfc3339(seconds), text);
+        }
     }
 
     #[test]

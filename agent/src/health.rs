@@ -8,6 +8,7 @@ mod cluster;
 mod ending;
 pub(crate) mod holding;
 pub(crate) mod nfs_server;
+mod past;
 pub(crate) mod talos;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -144,6 +145,7 @@ impl Health {
         checks.extend(talos::check(snapshot));
         checks.extend(units::check(snapshot));
         checks.push(agent::journal(snapshot));
+        checks.push(past::history(snapshot));
         checks.push(agent::warnings(&snapshot.status));
         for check in &snapshot.extra {
             // Two series with one name would make the whole page of metrics invalid.

@@ -1,4 +1,5 @@
-//! What anyone may read: `/metrics`, `/health`, `/livez`, `/readyz` and `/api/v1/status`.
+//! What anyone may read: `/metrics`, `/health`, `/livez`, `/readyz`, `/api/v1/status` and
+//! `/api/v1/history`.
 //!
 //! Read-only and without secrets, so it asks for no certificate; but it is open to the network, so
 //! everything is bounded: connections, the time and size of a request, the life of a connection.

@@ -17,8 +17,10 @@
 //! again until it is, or until something newer takes its place.
 
 mod directory;
+mod entry;
 mod envelope;
 mod history;
+mod recorded;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -30,13 +32,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use curfew_coordinator::{BootId, Date, Note, Saved, Time};
-use serde::{Deserialize, Serialize};
-use tokio::sync::{oneshot, watch};
+use curfew_coordinator::Saved;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
+use tracing::debug;
 
 use self::directory::{Directory, Found};
+pub use self::entry::{AgentNote, Entry, Head, Noted, Seen, SeenShutdown, Supply};
 use self::envelope::Body;
+pub use self::recorded::{Line, Recorded, parse};
 use self::writer::{Progress, Writer};
 use crate::clock;
 
@@ -171,19 +175,13 @@ pub struct Damaged {
     pub sentence: String,
 }
 
-/// One line of the history.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Entry {
-    /// The date, as good as the wall clock.
-    pub date: Date,
-    /// The moment on the boot clock.
-    #[serde(rename = "boot_ms")]
-    pub at: Time,
-    /// The boot.
-    pub boot: BootId,
-    /// What happened.
-    #[serde(flatten)]
-    pub note: Note,
+/// The history of this host, for one who tells of the past.
+#[derive(Debug)]
+pub struct Feed {
+    /// What it held at the start; none if the disk did not answer in time.
+    pub recorded: Option<Recorded>,
+    /// What was appended since.
+    pub entries: mpsc::Receiver<Entry>,
 }
 
 /// How the journal fares.
@@ -205,6 +203,8 @@ pub struct Journal {
     path: PathBuf,
     start: u64,
     writer: Writer,
+    recorded: Option<Recorded>,
+    listener: Option<mpsc::Sender<Entry>>,
 }
 
 impl Journal {
@@ -224,14 +224,15 @@ impl Journal {
     ) -> Result<(Self, Opened), JournalError> {
         let found = timeout(OPEN_LIMIT, found).await.ok().and_then(Result::ok);
         let has_answered = found.is_some();
-        let Found { body, damaged, has_history, is_locked } = found.unwrap_or_default();
+        let Found { body, damaged, recorded, has_history, is_locked } = found.unwrap_or_default();
         if is_locked {
             return Err(JournalError::Locked { path: path.to_owned() });
         }
         let is_lost = !has_answered || damaged.is_some() || (body.is_none() && has_history);
         let start = next_start(body.as_ref().map(|body| body.start));
         let saved = body.and_then(|body| body.saved);
-        let journal = Self { path: path.to_owned(), start, writer };
+        let recorded = recorded.filter(|_| has_answered);
+        let journal = Self { path: path.to_owned(), start, writer, recorded, listener: None };
         let failure = journal.put(saved.clone()).await.err().map(|failure| failure.sentence());
         Ok((journal, Opened { saved, start, damaged, is_lost, failure }))
     }
@@ -246,7 +247,20 @@ impl Journal {
 
     /// Records what happened, in the background: nobody waits for the history.
     pub fn append(&self, entry: Entry) {
+        if let Some(listener) = &self.listener
+            && listener.try_send(entry.clone()).is_err()
+        {
+            // It stands in the file, for the next start.
+            debug!("nobody tells of what happens any more");
+        }
         self.writer.append(entry);
+    }
+
+    /// Returns the history so far and, as it happens, what comes. To be asked once.
+    pub fn follow(&mut self) -> Feed {
+        let (listener, entries) = mpsc::channel(FEED_LEN);
+        self.listener = Some(listener);
+        Feed { recorded: self.recorded.take(), entries }
     }
 
     /// Returns how the journal fares, now and later.
@@ -299,3 +313,5 @@ fn chain(error: &dyn Error) -> String {
 pub const WRITE_LIMIT: Duration = Duration::from_secs(1);
 /// How long the start waits for the disk: a hard disk that spins up takes up to 8 s.
 pub const OPEN_LIMIT: Duration = Duration::from_secs(10);
+/// Several outages, in which nobody reads because the disk hangs.
+const FEED_LEN: usize = 1024;

@@ -21,6 +21,7 @@ pub mod network;
 pub mod nfsd;
 pub mod notify;
 pub mod os;
+pub mod past;
 pub mod peer;
 pub mod pki;
 pub mod pods;

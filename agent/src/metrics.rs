@@ -12,6 +12,7 @@ mod nfs_family;
 mod nfs_server;
 mod nut;
 mod page;
+mod past;
 #[cfg(test)]
 pub(crate) mod tests;
 mod units;
@@ -59,7 +60,7 @@ const OWN: [&Family; 28] = [
 /// Returns all metrics that have a form of their own; for the numeric variables of the UPS see
 /// `docs/metrics.md`.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    let host = holding::FAMILIES.into_iter().chain(filesystem::FAMILIES);
+    let host = holding::FAMILIES.into_iter().chain(filesystem::FAMILIES).chain(past::FAMILIES);
     OWN.into_iter().chain(nfs_family::FAMILIES).chain(host)
 }
 

@@ -18,6 +18,7 @@ use crate::health::Check;
 use crate::journal;
 use crate::mounts::NfsMount;
 use crate::nfsd;
+use crate::past::Past;
 use crate::talos;
 use crate::units;
 
@@ -48,6 +49,8 @@ pub struct Snapshot {
     pub certificates: BTreeMap<String, u64>,
     /// How the journal fares.
     pub journal: journal::Report,
+    /// What has been on this host; none before its history was read.
+    pub past: Option<Arc<Past>>,
     /// What this host knows of its own NFS server; none on a host without one, and before its
     /// first look.
     pub nfs_server: Option<Arc<nfsd::Report>>,

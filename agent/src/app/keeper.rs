@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use curfew_coordinator::{Command, Coordinator, Date, Event, Step};
+use curfew_coordinator::{Command, Coordinator, Date, Event, Line, Step};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use super::describe;
 use super::outlet::Outlets;
 use super::vitals::Vitals;
 use crate::clock;
-use crate::journal::{Entry, Journal};
+use crate::journal::{AgentNote, Entry, Journal, Noted, Seen, Supply};
 
 /// What comes to the keeper.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ pub(super) struct Keeper {
     vitals: Vitals,
     has_failed: bool,
     dated_at: Option<Instant>,
+    has_seen_line: bool,
 }
 
 impl Keeper {
@@ -71,7 +72,16 @@ impl Keeper {
         outlets: Outlets,
         vitals: Vitals,
     ) -> Self {
-        Self { coordinator, journal, inputs, outlets, vitals, has_failed: false, dated_at: None }
+        Self {
+            coordinator,
+            journal,
+            inputs,
+            outlets,
+            vitals,
+            has_failed: false,
+            dated_at: None,
+            has_seen_line: false,
+        }
     }
 
     /// Runs until cancelled. `first` is the step of the recovery, `failure` what the journal met
@@ -122,8 +132,27 @@ impl Keeper {
     }
 
     async fn take(&mut self, event: Event) {
+        self.note_line(&event);
         let step = self.coordinator.handle(super::boot_time(), event);
         self.carry_out(step).await;
+    }
+
+    /// Notes what the first reading of this run says: that the mains are back is no change to a
+    /// coordinator that has not seen them go.
+    fn note_line(&mut self, event: &Event) {
+        let Event::ReadingTaken(reading) = event else { return };
+        let supply = match reading.line {
+            Line::Mains => Supply::Mains,
+            Line::Battery => Supply::Battery,
+            Line::Unknown => return,
+        };
+        if std::mem::replace(&mut self.has_seen_line, true) {
+            return;
+        }
+        let (date, at) = (today(), super::boot_time());
+        let boot = self.outlets.boot.clone();
+        let note = Noted::Agent(AgentNote::LineSeen { supply });
+        self.journal.append(Entry { date, at, boot, note, seen: None });
     }
 
     async fn say_farewell(&mut self, farewell: Farewell) {
@@ -155,12 +184,13 @@ impl Keeper {
                 steps.push_back(self.coordinator.handle(super::boot_time(), event));
             }
             let at = super::boot_time();
-            let date = Date(u64::try_from(clock::wall_seconds()).unwrap_or_default());
+            let date = today();
             for note in step.notes {
                 let is_urgent = self.outlets.tell_terminals(&note);
                 describe::log(&note, is_urgent);
                 let boot = self.outlets.boot.clone();
-                self.journal.append(Entry { date, at, boot, note });
+                let seen = Seen::at(&note, || self.coordinator.status());
+                self.journal.append(Entry { date, at, boot, note: note.into(), seen });
             }
             for action in step.actions {
                 if let Some(event) = self.outlets.carry_out(&mut self.coordinator, action) {
@@ -217,4 +247,9 @@ fn answer(done: oneshot::Sender<()>) {
     if done.send(()).is_err() {
         info!("nobody waited any more for what was told");
     }
+}
+
+/// Returns the date; a clock before 1970 says nothing.
+fn today() -> Date {
+    Date(u64::try_from(clock::wall_seconds()).unwrap_or_default())
 }

@@ -28,6 +28,7 @@ use crate::health::Check;
 use crate::journal;
 use crate::metrics::Counters;
 use crate::nfsd;
+use crate::past::Past;
 use crate::peer::{Outgoing, PeersStatus};
 use crate::power::{self, Cut, Goal, Outcome, Power, Stopping};
 use crate::snapshot::{Holding, Place, Snapshot};
@@ -76,6 +77,7 @@ pub(super) struct Outlets {
     pub(super) restarts: watch::Receiver<Restarts>,
     pub(super) counters: Arc<Counters>,
     pub(super) journal: watch::Receiver<journal::Report>,
+    pub(super) past: watch::Receiver<Option<Arc<Past>>>,
     pub(super) started_at: Instant,
     /// The age below which a reading is fresh.
     pub(super) fresh: Duration,

@@ -60,7 +60,7 @@ mod tests {
         write!(file, "{LINE}\n{start}").unwrap();
         let news = history.news().unwrap();
         assert_eq!(news.len(), 1);
-        assert_eq!((news[0].at.as_millis(), &news[0].note), (2, &Note::MainsLost));
+        assert_eq!((news[0].at.as_millis(), &news[0].note), (2, &Note::MainsLost.into()));
         assert!(history.news().unwrap().is_empty());
         writeln!(file, "{end}").unwrap();
         assert_eq!(history.news().unwrap().len(), 1);

@@ -21,6 +21,7 @@ use super::screen::Headline;
 use super::timeline::{Fact, Occurrence, Timeline, What};
 use super::verdict::is_ended;
 use crate::ask::{self, Answer};
+use crate::journal::Noted;
 
 /// Whether the story goes on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -139,7 +140,8 @@ impl World {
             add(&mut self.timeline, now, Some(role), fact);
             let news = machine.history.news();
             for entry in news.with_context(|| format!("cannot read what {} did", role.name()))? {
-                let what = What::Told(entry.note);
+                let Noted::Coordinator(note) = entry.note else { continue };
+                let what = What::Told(note);
                 self.timeline.add(Occurrence { at: entry.at, role: Some(role), what });
             }
         }

@@ -89,6 +89,7 @@ pub(crate) fn snapshot() -> Snapshot {
         places: Arc::default(),
         certificates: [("nfs".to_owned(), 2_110_000_000)].into(),
         journal: journal::Report::default(),
+        past: Some(Arc::new(crate::past::Past::new("nfs".into()))),
         nfs_server: None,
         holding: None,
         filesystems: None,
@@ -433,7 +434,7 @@ fn hosts_that_are_owed_warn_until_they_are_given_up() {
 }
 
 #[test]
-fn a_journal_that_is_not_durable_fails_and_a_history_warns() {
+fn a_journal_that_is_not_durable_fails() {
     let (state, sentence) = look("journal", |snapshot| {
         snapshot.status.journal_failure = Some("disk full".to_owned());
     });
@@ -444,10 +445,42 @@ fn a_journal_that_is_not_durable_fails_and_a_history_warns() {
         snapshot.status.phase = Phase::Holding;
     });
     assert_eq!(held.0, State::Pass, "the hold makes it so");
-    let history = look("journal", |snapshot| {
+}
+
+#[test]
+fn a_history_that_is_not_written_or_read_warns() {
+    let good = look("history", |snapshot| {
+        snapshot.past = Some(Arc::new(crate::past::tests::example()));
+    });
+    assert_eq!(good, (State::Pass, "23 events can be told".to_owned()));
+    let (state, sentence) = look("history", |snapshot| {
         snapshot.journal.history_failure = Some("disk full".to_owned());
     });
-    assert_eq!(history.0, State::Warn);
+    assert_eq!(state, State::Warn);
+    assert!(sentence.contains("not written (disk full)"), "{sentence}");
+    let held = look("history", |snapshot| {
+        snapshot.journal.history_failure = Some("read-only".to_owned());
+        snapshot.status.phase = Phase::Holding;
+    });
+    assert_eq!(held.0, State::Pass, "the hold makes it so");
+    let (state, sentence) = look("history", |snapshot| snapshot.journal.events_lost = 3);
+    assert_eq!(state, State::Warn);
+    assert!(sentence.starts_with("3 events are missing"), "{sentence}");
+    let (state, sentence) = look("history", |snapshot| {
+        let mut past = crate::past::tests::example();
+        past.fail("Input/output error".to_owned());
+        snapshot.past = Some(Arc::new(past));
+    });
+    assert_eq!(state, State::Warn);
+    assert!(sentence.contains("Input/output error"), "{sentence}");
+    let reading = |running_for| {
+        look("history", |snapshot| {
+            snapshot.past = None;
+            snapshot.running_for = Duration::from_secs(running_for);
+        })
+    };
+    assert_eq!(reading(2).0, State::Pass);
+    assert_eq!(reading(90).0, State::Warn);
 }
 
 #[test]

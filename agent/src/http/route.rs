@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State as Shared;
+use axum::extract::{RawQuery, State as Shared};
 use axum::routing::get;
 use curfew_coordinator::Status;
 use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -27,6 +27,7 @@ pub(super) fn router(site: Site) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/history", get(history))
         .fallback(not_found)
         .with_state(site)
 }
@@ -96,13 +97,39 @@ async fn status(Shared(site): Shared<Site>) -> Response<Body> {
     json(StatusCode::OK, "application/json", &document)
 }
 
+/// What has been on this host, as far as its history goes back.
+async fn history(Shared(site): Shared<Site>, RawQuery(query): RawQuery) -> Response<Body> {
+    let limit = match limit(query.as_deref().unwrap_or_default()) {
+        Ok(limit) => limit,
+        Err(sentence) => return text(StatusCode::BAD_REQUEST, sentence),
+    };
+    match &site.latest().past {
+        Some(past) => json(StatusCode::OK, "application/json", &past.document(limit)),
+        None => {
+            let sentence = "the history of this host is still being read: ask again\n";
+            text(StatusCode::SERVICE_UNAVAILABLE, sentence)
+        }
+    }
+}
+
+/// Returns how many of each are wanted, by a query such as `limit=3`.
+fn limit(query: &str) -> Result<usize, &'static str> {
+    let mut limit = usize::MAX;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let number = pair.strip_prefix("limit=").and_then(|number| number.parse().ok());
+        limit = number.ok_or("this takes ?limit=N alone, with a whole number of each kind\n")?;
+    }
+    Ok(limit)
+}
+
 /// Nobody can use more, and a person reads it easier.
 fn to_the_millisecond(span: Duration) -> Duration {
     span.saturating_sub(Duration::from_nanos((span.subsec_nanos() % 1_000_000).into()))
 }
 
 async fn not_found() -> Response<Body> {
-    let sentence = "nothing here: see /health, /metrics, /readyz, /livez or /api/v1/status\n";
+    let sentence = "nothing here: see /health, /metrics, /readyz, /livez, /api/v1/status or \
+                    /api/v1/history\n";
     text(StatusCode::NOT_FOUND, sentence)
 }
 

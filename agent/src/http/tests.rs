@@ -91,11 +91,12 @@ async fn every_route_answers_with_its_type() {
         (
             "/health",
             "text/plain; charset=utf-8",
-            "ok    nfs            all 16 checks pass\nok    agent ",
+            "ok    nfs            all 17 checks pass\nok    agent ",
         ),
         ("/livez", "text/plain; charset=utf-8", "ok\n"),
         ("/readyz", "text/plain; charset=utf-8", "ready\n"),
         ("/api/v1/status", "application/json", "{\"version\":\"0.1.0\","),
+        ("/api/v1/history", "application/json", "{\"version\":\"0.1.0\",\"host\":\"nfs\","),
     ] {
         let answer = server.get(path).await;
         assert_eq!((answer.status, answer.headers["content-type"].as_str()), (200, media_type));
@@ -167,6 +168,28 @@ async fn metrics_come_in_the_form_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn the_history_is_told_with_as_many_of_each_as_are_wanted() {
+    let server = Running::new(Limits::default()).await;
+    server.show(|snapshot| snapshot.past = Some(Arc::new(crate::past::tests::example())));
+    for (query, count) in [("", 1), ("?", 1), ("?limit=1", 1), ("?limit=0", 0)] {
+        let answer = server.get(&format!("/api/v1/history{query}")).await;
+        let document: Value = serde_json::from_str(&answer.body).unwrap();
+        for kind in ["outages", "shutdowns", "recoveries"] {
+            assert_eq!(document[kind].as_array().unwrap().len(), count, "{kind} {query}");
+        }
+        assert_eq!(document["totals"]["outages"], 1);
+    }
+    for query in ["?limit=x", "?limit=-1", "?limit", "?order=up", "?limit=1&a=b"] {
+        let answer = server.get(&format!("/api/v1/history{query}")).await;
+        assert_eq!((answer.status, answer.body.contains("?limit=N")), (400, true), "{query}");
+    }
+    server.show(|snapshot| snapshot.past = None);
+    let answer = server.get("/api/v1/history").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("still being read"));
+}
+
+#[tokio::test]
 async fn health_has_a_line_for_each_check() {
     let server = Running::new(Limits::default()).await;
     let body = server.get("/health").await.body;
@@ -184,7 +207,7 @@ async fn health_that_warns_is_200_and_that_fails_is_503() {
     });
     let warned = server.get("/health").await;
     assert_eq!(warned.status, 200);
-    assert!(warned.body.starts_with("warn  nfs            of 16 checks 0 fail and 1 warn\n"));
+    assert!(warned.body.starts_with("warn  nfs            of 17 checks 0 fail and 1 warn\n"));
     assert!(warned.body.contains("\nwarn  coordinator    restart upsd FAIL  fake   x\n"));
     server.show(|snapshot| snapshot.status.journal_failure = Some("disk full".to_owned()));
     let failed = server.get("/health").await;

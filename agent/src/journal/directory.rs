@@ -19,6 +19,7 @@ use tracing::debug;
 
 use super::envelope::{self, Body};
 use super::history::History;
+use super::recorded::Recorded;
 use super::{Damaged, StoreError};
 
 /// Where the writer puts things: the disk, or a double of it in tests.
@@ -46,6 +47,8 @@ pub(super) struct Found {
     pub(super) body: Option<Body>,
     /// A state that could not be read.
     pub(super) damaged: Option<Damaged>,
+    /// The files of the history.
+    pub(super) recorded: Option<Recorded>,
     /// There is a history, so there was a state once.
     pub(super) has_history: bool,
     /// Another agent uses the directory; nothing of it was read.
@@ -69,6 +72,7 @@ impl Directory {
             Err(failure) => debug!(%failure, "the state directory cannot be prepared"),
         }
         found.has_history = self.history.exists();
+        found.recorded = Some(self.history.recorded());
         match read_bounded(&self.state()) {
             Ok(None) => {}
             Ok(Some(bytes)) => match envelope::decode(&bytes) {

@@ -13,6 +13,7 @@ use tracing::debug;
 
 use super::StoreError;
 use super::directory::sync_directory;
+use super::recorded::Recorded;
 
 /// The history file of a state directory.
 #[derive(Debug)]
@@ -46,6 +47,11 @@ impl History {
     /// Returns whether anything was ever recorded here.
     pub(super) fn exists(&self) -> bool {
         self.path.exists() || self.old.exists()
+    }
+
+    /// Opens what is there, for a reader; nothing of it is read yet.
+    pub(super) fn recorded(&self) -> Recorded {
+        Recorded::open([&self.old, &self.path])
     }
 
     /// Appends lines, each without its end, and makes them durable.

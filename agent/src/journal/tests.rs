@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
-use curfew_coordinator::{SavedGauge, Session};
+use curfew_coordinator::{Date, Note, SavedGauge, Session, Time};
 use nix::sys::stat::Mode;
 use nix::unistd::{Uid, mkfifo};
 use proptest::prelude::*;
@@ -38,7 +38,13 @@ fn saved(ended: u64) -> Saved {
 }
 
 fn entry(note: Note) -> Entry {
-    Entry { date: Date(1_700_000_000), at: Time::from_millis(1234), boot: "b".into(), note }
+    Entry {
+        date: Date(1_700_000_000),
+        at: Time::from_millis(1234),
+        boot: "b".into(),
+        note: note.into(),
+        seen: None,
+    }
 }
 
 fn body(ended: u64) -> Body {
@@ -371,7 +377,8 @@ impl Store for FakeDisk {
 fn fake_disk() -> (Journal, mpsc::Receiver<u64>, mpsc::Sender<()>) {
     let ((ask, asked), (answer, answers)) = (mpsc::channel(), mpsc::channel());
     let writer = Writer::spawn(move || FakeDisk { asked: ask, answers }).unwrap();
-    (Journal { path: "/fake".into(), start: 1, writer }, asked, answer)
+    let path = "/fake".into();
+    (Journal { path, start: 1, writer, recorded: None, listener: None }, asked, answer)
 }
 
 #[test]

@@ -334,7 +334,7 @@ fn take_entries(queue: &mut Queue) -> Vec<Entry> {
     let mut entries: Vec<_> = queue.entries.drain(..).collect();
     if let Some((last, count)) = queue.dropped.take() {
         let text = format!("the disk was too slow: {count} events before this one are missing");
-        entries.push(Entry { note: Note::Warned { text }, ..last });
+        entries.push(Entry { note: Note::Warned { text }.into(), seen: None, ..last });
     }
     entries
 }

@@ -33,6 +33,7 @@ pub(crate) fn busy() -> (Snapshot, Counters) {
     });
     snapshot.filesystems = Some(Arc::new(disks));
     snapshot.talos = Some(Arc::new(crate::health::talos::tests::view()));
+    snapshot.past = Some(Arc::new(crate::past::tests::example()));
     let counters = Counters::new();
     counters.peer_refused("revoked");
     counters.wake_packet("k8s-1");
@@ -119,6 +120,32 @@ fn the_page_says_what_scripts_rely_on() {
                 mfr=\"EATON\",serial=\"\",";
     assert!(page.contains(info), "{page}");
     assert!(!page.contains("ups_firmware"), "text is no number");
+}
+
+#[test]
+fn the_last_outage_is_on_the_page_and_what_never_was_is_not() {
+    let (mut snapshot, counters) = busy();
+    let text = render(&snapshot, &counters);
+    for (name, value) in [
+        ("curfew_history_start_timestamp_seconds", 224.0),
+        ("curfew_history_outages", 1.0),
+        ("curfew_history_on_battery_seconds", 13.25),
+        ("curfew_last_outage_timestamp_seconds", 224.0),
+        ("curfew_last_outage_duration_seconds", 13.25),
+        ("curfew_last_shutdown_timestamp_seconds", 231.0),
+        ("curfew_last_shutdown_duration_seconds", 2.75),
+        ("curfew_last_shutdown_margin_seconds", 17.25),
+        ("curfew_last_recovery_timestamp_seconds", 242.0),
+        ("curfew_last_recovery_duration_seconds", 15.5),
+    ] {
+        assert_eq!(series(&text).get(name), Some(&value), "{name}");
+    }
+    snapshot.past = Some(Arc::new(crate::past::Past::new("nfs".into())));
+    let text = render(&snapshot, &counters);
+    assert!(text.contains("\ncurfew_history_outages 0\n"));
+    assert!(!text.contains("curfew_last_") && !text.contains("curfew_history_start"));
+    snapshot.past = None;
+    assert!(!render(&snapshot, &counters).contains("curfew_history_outages"));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
 use super::identity::{Identity, IdentityError};
+pub(super) use crate::clock::day;
 
 /// The parts of a certificate that Curfew uses.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -105,21 +106,6 @@ impl fmt::Display for Validity {
 /// Returns the seconds since 1970; a clock before that counts as 1970.
 pub(super) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// Returns the day of a moment as `2026-11-22`.
-pub(super) fn day(seconds: u64) -> String {
-    // Days to civil date, by Howard Hinnant's algorithm: years that begin in March, in eras of 400.
-    let days = seconds / DAY.as_secs() + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
 }
 
 fn identity(certificate: &X509Certificate<'_>) -> Result<Identity, CertificateError> {
