@@ -1,12 +1,12 @@
 //! What has been: the outages, shutdowns and recoveries of this host, folded from its history.
 //!
-//! A pure function of the lines, one after the other, so that the file of years and what happens at
-//! this moment go the same way. It is the view of one host: what it saw, decided and did. Nothing is
-//! taken for granted: lines may be torn, unknown or missing, agents start in the middle, and clocks
-//! jump. A span is measured by the boot clock within a boot; across boots by dates, which is said;
-//! and where those contradict each other it is unknown, never negative.
+//! A pure function of the lines, one after the other, so that the file of years and what happens
+//! at this moment go the same way. It is the view of one host: what it saw, decided and did.
+//! Nothing is taken for granted: lines may be torn, unknown or missing, agents start in the middle,
+//! and clocks jump. A span is measured by the boot clock within a boot; across boots by dates, and
+//! marked; where those contradict each other it is unknown, never negative.
 //!
-//! Read on in `outage`, `shutdown` and `recovery`, then in `document`, the form in which it is told.
+//! Read on in `outage`, `shutdown` and `recovery`, then in `document`, the form of what is told.
 
 mod document;
 mod moment;
@@ -199,18 +199,18 @@ impl Past {
     }
 
     fn on_declared(&mut self, moment: Moment, note: &Note, seen: Option<&Seen>) {
-        let (number, by, left, reason) = match note {
-            Note::Declared { number, trigger, cause, evidence, time_left } => {
+        let (number, by, left, reason) =
+            if let Note::Declared { number, trigger, cause, evidence, time_left } = note {
                 let (by, evidence) = (self.me.clone(), evidence.clone());
-                let (trigger, cause) = (*trigger, *cause);
-                let reason = Reason { by: by.clone(), trigger, cause, evidence, then_wake: false };
+                let (trigger, cause, then_wake) = (*trigger, *cause, false);
+                let reason = Reason { by: by.clone(), trigger, cause, evidence, then_wake };
                 let left = time_left.and_then(|left| u64::try_from(left.as_millis()).ok());
                 (*number, by, left, Some(reason))
-            }
-            Note::Latched { number, from } => (*number, from.clone(), None, None),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "all others are of other things")]
-            _ => return,
-        };
+            } else if let Note::Latched { number, from } = note {
+                (*number, from.clone(), None, None)
+            } else {
+                return;
+            };
         let open = self.shutdown(number, moment);
         open.declare(moment, &by, left);
         open.see(seen);
@@ -237,11 +237,12 @@ impl Past {
 
     /// An agent starts: what the journal held decides what is still open.
     fn on_start(&mut self, moment: Moment, note: &Note, before: Option<Moment>) {
-        let number = match note {
-            Note::Recovered { number } => *number,
-            Note::JournalLost => None,
-            #[expect(clippy::wildcard_enum_match_arm, reason = "all others are of other things")]
-            _ => return,
+        let number = if let Note::Recovered { number } = note {
+            *number
+        } else if matches!(note, Note::JournalLost) {
+            None
+        } else {
+            return;
         };
         for open in self.shutdowns.iter_mut().filter(|open| open.is_open()) {
             if Some(open.number) != number {
@@ -280,11 +281,12 @@ impl Past {
 
     fn on_ended(&mut self, moment: Moment, note: &Note) {
         let nobody = BTreeSet::new();
-        let (number, missing) = match note {
-            Note::Ended { number, missing } => (*number, missing),
-            Note::EndedHeard { number } => (*number, &nobody),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "all others are of other things")]
-            _ => return,
+        let (number, missing) = if let Note::Ended { number, missing } = note {
+            (*number, missing)
+        } else if let Note::EndedHeard { number } = note {
+            (*number, &nobody)
+        } else {
+            return;
         };
         let is_over = |of: Option<u64>| of.is_some_and(|of| of <= number);
         for open in &mut self.shutdowns {

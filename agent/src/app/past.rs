@@ -67,7 +67,9 @@ impl Follower {
                 Some(_) => self.pasts.send_modify(|past| {
                     let Some(past) = past.as_mut() else { return };
                     let past = Arc::make_mut(past);
-                    batch.iter().for_each(|entry| past.take(entry));
+                    for entry in &batch {
+                        past.take(entry);
+                    }
                 }),
             }
         }

@@ -1,7 +1,5 @@
 //! The check of the history: that what happens is written down, and what happened can be told.
 
-use std::time::Duration;
-
 use curfew_coordinator::Phase;
 
 use super::Check;
@@ -24,19 +22,11 @@ pub(super) fn history(snapshot: &Snapshot) -> Check {
         );
     }
     let Some(past) = &snapshot.past else {
-        let remedy = "wait: it is read within 30 s; else see the check drivers";
-        return if snapshot.running_for < READ_WITHIN {
-            Check::pass(HISTORY, "it is being read")
-        } else {
-            Check::warn(HISTORY, "it has not been read", remedy)
-        };
+        return Check::unknown(HISTORY, "it has not been read yet", None);
     };
     if let Some(failure) = past.failure() {
-        return Check::warn(
-            HISTORY,
-            format!("what happened before the agent started cannot be told: {failure}"),
-            "let this user read history.jsonl in the state directory, then restart the agent",
-        );
+        let why = format!("what happened before the agent started cannot be read ({failure})");
+        return Check::unknown(HISTORY, why, Some(READABLE));
     }
     let lines = past.lines();
     let odd = match (lines.unreadable, lines.unknown) {
@@ -50,5 +40,5 @@ pub(super) fn history(snapshot: &Snapshot) -> Check {
 
 const HISTORY: &str = "history";
 const WRITABLE: &str = "let this user write in the state directory, or free or replace its disk";
-/// Twice the limit of the reader.
-const READ_WITHIN: Duration = Duration::from_secs(60);
+const READABLE: &str =
+    "let this user read history.jsonl in the state directory, then restart the agent";

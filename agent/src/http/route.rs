@@ -103,13 +103,11 @@ async fn history(Shared(site): Shared<Site>, RawQuery(query): RawQuery) -> Respo
         Ok(limit) => limit,
         Err(sentence) => return text(StatusCode::BAD_REQUEST, sentence),
     };
-    match &site.latest().past {
-        Some(past) => json(StatusCode::OK, "application/json", &past.document(limit)),
-        None => {
-            let sentence = "the history of this host is still being read: ask again\n";
-            text(StatusCode::SERVICE_UNAVAILABLE, sentence)
-        }
-    }
+    let Some(past) = &site.latest().past else {
+        let sentence = "the history of this host is still being read: ask again\n";
+        return text(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    };
+    json(StatusCode::OK, "application/json", &past.document(limit))
 }
 
 /// Returns how many of each are wanted, by a query such as `limit=3`.

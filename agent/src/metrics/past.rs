@@ -75,7 +75,8 @@ pub(crate) const OUTAGE_AT: Family = gauge(
 );
 pub(crate) const OUTAGE_DURATION: Family = gauge(
     "curfew_last_outage_duration_seconds",
-    "How long they were away, at most, if this host was off at their return; absent while they are.",
+    "How long they were away, at most if this host was off at their return; absent until they are \
+     back.",
 );
 pub(crate) const SHUTDOWN_AT: Family = gauge(
     "curfew_last_shutdown_timestamp_seconds",
