@@ -12,6 +12,7 @@
 //! ```
 
 mod account;
+mod battery;
 mod describe;
 mod eyes;
 mod farewell;
@@ -239,6 +240,7 @@ impl Agent {
             gaze,
             calls,
             hurry,
+            battery: battery::spawn(self, supervisor, &latest),
             ups: latest,
             clients,
             verdict: show::Verdict::default(),

@@ -4,6 +4,7 @@
 //! What flaps by its nature (a reading, a peer) must have been wrong for a while before it fails.
 
 mod agent;
+mod battery;
 mod cluster;
 mod ending;
 pub(crate) mod holding;
@@ -130,6 +131,7 @@ impl Health {
             ups::supply(snapshot),
             end(snapshot),
             ups::plan_margin(&snapshot.status),
+            battery::battery(snapshot),
             cluster::shutdown(&snapshot.status),
             cluster::recovery(&snapshot.status),
             cluster::planned_stop(&snapshot.status),

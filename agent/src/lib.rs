@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod ask;
+pub mod battery;
 pub mod blocking;
 pub mod cli;
 pub mod clock;

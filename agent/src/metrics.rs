@@ -4,6 +4,7 @@
 //! each scrape, so that what is gone leaves no series behind: an absent value is an absent series,
 //! never 0. What counts up lives in [`Counters`] for as long as the agent does.
 
+mod battery;
 mod counter;
 mod filesystem;
 mod holding;
@@ -61,6 +62,7 @@ const OWN: [&Family; 28] = [
 /// `docs/metrics.md`.
 pub fn families() -> impl Iterator<Item = &'static Family> {
     let host = holding::FAMILIES.into_iter().chain(filesystem::FAMILIES).chain(past::FAMILIES);
+    let host = host.chain(battery::FAMILIES);
     OWN.into_iter().chain(nfs_family::FAMILIES).chain(host)
 }
 

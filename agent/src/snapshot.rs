@@ -12,6 +12,7 @@ use curfew_coordinator::{HostName, Status, Time};
 use curfew_nut::delay::Delays;
 use tokio::time::Instant;
 
+use crate::battery;
 use crate::cluster_file::System;
 use crate::filesystem;
 use crate::health::Check;
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub journal: journal::Report,
     /// What has been on this host; none before its history was read.
     pub past: Option<Arc<Past>>,
+    /// How the battery of the first UPS fares; none before the first look.
+    pub battery: Option<Arc<battery::Report>>,
     /// What this host knows of its own NFS server; none on a host without one, and before its
     /// first look.
     pub nfs_server: Option<Arc<nfsd::Report>>,

@@ -21,6 +21,7 @@ use super::reboot::{Ground, Restart};
 use super::show::Verdict;
 use super::ups::Latest;
 use super::watched_ups::Others;
+use crate::battery;
 use crate::clock;
 use crate::cluster_file::{ClusterFile, Host};
 use crate::filesystem;
@@ -67,6 +68,7 @@ pub(super) struct Outlets {
     pub(super) hand: Option<watch::Receiver<Check>>,
     /// None on a host without Talos.
     pub(super) talos: Option<watch::Receiver<Arc<talos::View>>>,
+    pub(super) battery: watch::Receiver<Option<Arc<battery::Report>>>,
     pub(super) nfs_server: watch::Receiver<Option<Arc<nfsd::Report>>>,
     pub(super) holding: watch::Receiver<Option<Arc<Holding>>>,
     pub(super) filesystems: watch::Receiver<Option<Arc<filesystem::Report>>>,

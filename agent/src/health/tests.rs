@@ -14,6 +14,9 @@ use curfew_nut::delay::Delays;
 use tokio::time::Instant;
 
 use super::*;
+use crate::battery::charge::Charging;
+use crate::battery::trend::{Record, Verdict};
+use crate::battery::{self, Test};
 use crate::journal;
 use crate::snapshot::{OwnedUps, WatchedUps};
 
@@ -90,6 +93,7 @@ pub(crate) fn snapshot() -> Snapshot {
         certificates: [("nfs".to_owned(), 2_110_000_000)].into(),
         journal: journal::Report::default(),
         past: Some(Arc::new(crate::past::Past::new("nfs".into()))),
+        battery: Some(Arc::new(battery())),
         nfs_server: None,
         holding: None,
         filesystems: None,
@@ -110,6 +114,23 @@ const VARIABLES: [(&str, &str); 8] = [
     ("ups.status", "OL CHRG"),
     ("ups.firmware", "01.10.0005"),
 ];
+
+/// A battery that is full, and lasts almost as it once did.
+pub(crate) fn battery() -> battery::Report {
+    let record = |date, runtime| Record { date, runtime, load: 26.0 };
+    let (first, last) = (record(1_767_225_600, 1900.0), record(1_795_305_600, 1800.0));
+    battery::Report {
+        taken: Instant::now(),
+        reading: battery::reading(
+            &VARIABLES.map(|(name, value)| (name.into(), value.into())).into(),
+        ),
+        asks_for_new_for: None,
+        charging: Charging::Full,
+        full: Some(last),
+        verdict: Verdict::Compared { first, last, ratio: 0.95, is_worn: false },
+        problem: None,
+    }
+}
 
 /// What its owner knows of an Eaton 5E.
 fn owned() -> OwnedUps {
@@ -445,6 +466,64 @@ fn a_journal_that_is_not_durable_fails() {
         snapshot.status.phase = Phase::Holding;
     });
     assert_eq!(held.0, State::Pass, "the hold makes it so");
+}
+
+#[test]
+fn a_battery_is_judged_by_what_it_says_and_what_it_once_gave() {
+    let judged = |change: &dyn Fn(&mut battery::Report)| {
+        look("battery", |snapshot| {
+            let mut report = battery();
+            change(&mut report);
+            snapshot.battery = Some(Arc::new(report));
+        })
+    };
+    let (state, sentence) = judged(&|_| ());
+    assert_eq!(state, State::Pass);
+    assert_eq!(sentence, "charge 100 %, 1800 s at full charge, 95 % of what it was");
+    let asking =
+        |minutes| judged(&|report| report.asks_for_new_for = Some(Duration::from_mins(minutes)));
+    assert_eq!(asking(1).0, State::Warn);
+    assert_eq!(asking(11).0, State::Fail);
+    assert!(asking(11).1.contains("renew the battery"));
+    let tested = |test| judged(&|report| report.reading.as_mut().unwrap().test = Some(test)).0;
+    let states = [Test::Good, Test::Doubtful, Test::Bad].map(tested);
+    assert_eq!(states, [State::Pass, State::Warn, State::Fail]);
+    let stuck = Charging::Stuck { charge: 63.0, span: Duration::from_hours(7) };
+    let (state, sentence) = judged(&|report| report.charging = stuck);
+    assert_eq!(state, State::Warn);
+    assert!(sentence.starts_with("its charge has stood at 63 % for 7 h on mains"), "{sentence}");
+    let (state, sentence) = judged(&|report| {
+        if let Verdict::Compared { last, is_worn, .. } = &mut report.verdict {
+            (last.runtime, *is_worn) = (1100.0, true);
+        }
+    });
+    assert_eq!(state, State::Warn);
+    let both = "it lasts 1100 s (2026-11-22), and once lasted 1900 s (2026-01-01)";
+    assert!(sentence.contains(both), "{sentence}");
+    let (state, sentence) = judged(&|report| report.verdict = Verdict::Few { records: 2 });
+    assert_eq!(state, State::Pass);
+    assert!(sentence.contains("compared when there are more days"), "{sentence}");
+}
+
+#[test]
+fn a_battery_of_which_nothing_is_said_is_unknown_and_never_good() {
+    let no_charge = look("battery", |snapshot| {
+        let mut report = battery();
+        report.reading.as_mut().unwrap().charge = None;
+        snapshot.battery = Some(Arc::new(report));
+    });
+    assert_eq!(no_charge.0, State::Unknown);
+    assert!(no_charge.1.contains("does not say its charge"), "{}", no_charge.1);
+    assert_eq!(look("battery", |snapshot| snapshot.battery = None).0, State::Unknown);
+    let old = look("battery", |snapshot| {
+        let taken = Instant::now().checked_sub(Duration::from_mins(5)).unwrap();
+        snapshot.battery = Some(Arc::new(battery::Report { taken, ..battery() }));
+    });
+    assert_eq!(old.0, State::Unknown);
+    let blind = look("battery", |snapshot| {
+        snapshot.status.ups.age = Some(Duration::from_mins(1));
+    });
+    assert_eq!(blind.0, State::Unknown);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
     HOST_PRESENCE, JOURNAL_DURABLE, JOURNAL_WRITE_FAILURES, Kind, PEER_UP, PEER_WITHOUT_AGENT,
     PHASE, PLAN_MARGIN, PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, PLANNED_STOP, SHUTDOWN, STOP_TIME,
     TALOS_CONTACT, TALOS_INFO, TALOS_STAGE, TRIGGER, UPS_CUT_METHOD, UPS_FOREIGN_CLIENTS,
-    UPS_READING_AGE, UPS_RETURN_PROMISED, filesystem, holding, nfs_server, nut, past,
+    UPS_READING_AGE, UPS_RETURN_PROMISED, battery, filesystem, holding, nfs_server, nut, past,
 };
 use crate::health::{Health, State};
 use crate::snapshot::Snapshot;
@@ -58,6 +58,9 @@ pub fn collect(snapshot: &Snapshot, counters: &Counters) -> Samples {
     }
     if let Some(view) = &snapshot.talos {
         talos(page, view);
+    }
+    if let Some(report) = &snapshot.battery {
+        battery::record(page, &status.ups.name, report);
     }
     if let Some(known) = &snapshot.past {
         past::record(page, known);

@@ -127,6 +127,8 @@ fn the_last_outage_is_on_the_page_and_what_never_was_is_not() {
     let (mut snapshot, counters) = busy();
     let text = render(&snapshot, &counters);
     for (name, value) in [
+        ("curfew_battery_full_runtime_seconds{ups=\"eaton\"}", 1800.0),
+        ("curfew_battery_full_runtime_ratio{ups=\"eaton\"}", 0.95),
         ("curfew_history_start_timestamp_seconds", 224.0),
         ("curfew_history_outages", 1.0),
         ("curfew_history_on_battery_seconds", 13.25),
@@ -145,6 +147,8 @@ fn the_last_outage_is_on_the_page_and_what_never_was_is_not() {
     assert!(text.contains("\ncurfew_history_outages 0\n"));
     assert!(!text.contains("curfew_last_") && !text.contains("curfew_history_start"));
     snapshot.past = None;
+    snapshot.battery = None;
+    assert!(!render(&snapshot, &counters).contains("curfew_battery_"));
     assert!(!render(&snapshot, &counters).contains("curfew_history_outages"));
 }
 
