@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use curfew_coordinator::Phase;
 use curfew_tests::story::{BACK, DOWN};
-use curfew_tests::{Fact, Host, Lab, Setup, Verb, ground, report};
+use curfew_tests::{Fact, Host, Lab, Setup, Verb, ground, http, report};
+use nix::sys::signal::Signal;
+use serde_json::Value;
 
 #[test]
 fn a_falling_runtime_stops_all_in_order_the_owner_holds_and_mains_bring_all_back() -> Result<()> {
@@ -30,6 +32,23 @@ fn a_falling_runtime_stops_all_in_order_the_owner_holds_and_mains_bring_all_back
     assert!(reboot.since(mains_back) >= Duration::from_secs(3), "the mains had not held");
     lab.until_whole(BACK)?;
     assert_came_back_in_order(&lab, mains_back);
+
+    let away = mains_back.since(failure).as_secs_f64();
+    lab.eventually("each host tells that all of it is over", DOWN, |lab| {
+        Host::ALL.into_iter().all(|host| ensure_told(lab, host, away).is_ok())
+    })
+    .or_else(|_| Host::ALL.into_iter().try_for_each(|host| ensure_told(&lab, host, away)))?;
+    let before = Host::ALL.map(past);
+    for host in Host::ALL {
+        lab.signal_agent(host, Signal::SIGKILL)?;
+    }
+    for (host, before) in Host::ALL.into_iter().zip(before) {
+        let before = before?;
+        lab.eventually(&format!("{host} tells the same after a restart"), BACK, |_| {
+            past(host).is_ok_and(|after| after == before)
+        })?;
+        ensure_told(&lab, host, away)?;
+    }
     Ok(())
 }
 
@@ -84,6 +103,60 @@ fn a_low_battery_stops_all_in_order_whatever_its_runtime_says() -> Result<()> {
     lab.assert_stopped_in_order(failure, Verb::Hold);
     let declared = report::notes(lab.machine(Host::Nfs), "declared");
     assert!(declared.iter().any(|note| note["trigger"] == "low-battery"), "{declared:?}");
+    Ok(())
+}
+
+/// Returns what a host tells of the past, without what grows with each line.
+fn past(host: Host) -> Result<Vec<Value>> {
+    let page: Value = serde_json::from_str(&http::get(host, "/api/v1/history")?.body)?;
+    let kinds = ["outages", "shutdowns", "recoveries"];
+    kinds.iter().map(|kind| page.get(kind).cloned().context("no history")).collect()
+}
+
+/// Fails unless `host` tells one outage that lasted for `away` seconds, its shutdown and its
+/// recovery, as pages and as metrics.
+fn ensure_told(lab: &Lab, host: Host, away: f64) -> Result<()> {
+    let past = past(host)?;
+    let [outages, shutdowns, recoveries] = &past[..] else { anyhow::bail!("{past:?}") };
+    let (outage, shutdown, recovery) = (&outages[0], &shutdowns[0], &recoveries[0]);
+    let all = format!("{host}: {outage:#}\n{shutdown:#}\n{recovery:#}");
+    let is_owner = host == Host::Nfs;
+    ensure!(outages.as_array().is_some_and(|all| all.len() == 1), "{all}");
+    let lasted = outage["duration"]["seconds"].as_f64().context(all.clone())?;
+    if is_owner {
+        // It was there all the time, until its reboot.
+        ensure!(outage["end"] == "seen" && outage["duration"]["measured_by"] == "boot", "{all}");
+        ensure!((lasted - away).abs() < 3.0, "{lasted} s, and not {away} s: {all}");
+        ensure!(outage["charge_percent"]["lowest"].is_u64(), "{all}");
+    } else {
+        ensure!(outage["end"] == "found" && outage["duration"]["measured_by"] == "date", "{all}");
+        ensure!(lasted > away - 3.0, "{lasted} s, and not more than {away} s: {all}");
+    }
+    ensure!(outage["shutdown"] == 1 && shutdown["number"] == 1, "{all}");
+    ensure!(shutdown["state"] == "ended" && shutdown["declared_by"] == "nfs", "{all}");
+    ensure!(shutdown["reasons"][0]["trigger"] == "computed", "{all}");
+    let end = if is_owner { ("hold", "holding") } else { ("off", "halting") };
+    let own = &shutdown["this_host"];
+    ensure!((own["end"] == end.0) && (own["reached"] == end.1), "{all}");
+    let took = shutdown["duration"]["seconds"].as_f64().context(all.clone())?;
+    let left = shutdown["time_left_seconds"].as_f64().context(all.clone())?;
+    let margin = shutdown["margin_seconds"].as_f64().context(all.clone())?;
+    ensure!(took > 0.0 && took < away, "{all}");
+    ensure!((margin - (left - took)).abs() < 5.0, "{all}");
+    ensure!(recovery["state"] == "ended" && recovery["number"] == 1, "{all}");
+    ensure!(recovery["is_conducted_here"] == is_owner, "{all}");
+    ensure!(recovery["this_host"]["away"]["measured_by"] == "date", "{all}");
+    if is_owner {
+        for other in [Host::K8s1, Host::K8s2] {
+            ensure!(shutdown["hosts"][other.name()]["released"].is_string(), "{all}");
+            ensure!(recovery["hosts"][other.name()]["took"]["seconds"].is_f64(), "{all}");
+        }
+    }
+    let page = http::get(host, "/metrics")?.body;
+    for metric in ["outage_duration", "shutdown_duration", "shutdown_margin", "recovery_duration"] {
+        let line = format!("\ncurfew_last_{metric}_seconds ");
+        ensure!(page.contains(&line), "{host} at {}: no {line}", lab.folder().display());
+    }
     Ok(())
 }
 
