@@ -20,6 +20,7 @@ mod filesystems;
 mod foreign;
 mod hand;
 mod holding;
+mod host;
 mod keeper;
 mod login;
 mod nfs_server;
@@ -229,6 +230,7 @@ impl Agent {
         let desk = reboot::Desk::new(self, shown.clone(), calls.clone());
         let peers = peering::spawn(self, supervisor, (inputs, desk), &counters);
         let nfs_server = nfs_server::spawn(self, supervisor, inputs, &shown);
+        let filesystems = filesystems::spawn(self, supervisor);
         let http_tried = self.spawn_http(supervisor, shown, &counters);
         Outlets {
             file: self.file.clone(),
@@ -249,8 +251,9 @@ impl Agent {
             talos: talos.map(|power| power.talos().subscribe()),
             nfs_server,
             holding,
-            filesystems: filesystems::spawn(self, supervisor),
             units: units::spawn(self, supervisor),
+            host: host::spawn(self, supervisor, filesystems.clone()),
+            filesystems,
             others: watched_ups::Others::spawn(self, supervisor),
             snapshots,
             restarts: supervisor.restarts(),

@@ -73,6 +73,8 @@ pub struct Filesystem {
     pub number: DeviceNumber,
     /// It takes no writes.
     pub is_read_only: bool,
+    /// It takes none any more though it is mounted for writing: the kernel has seen an error.
+    pub is_taken_back: bool,
     /// How full it is.
     pub measured: Measured,
 }
@@ -229,6 +231,7 @@ impl Filesystem {
             kind: mount.kind.clone(),
             number: mount.number,
             is_read_only: mount.is_read_only || (is_of_init && mount.is_mount_read_only),
+            is_taken_back: mount.is_read_only && !mount.is_mount_read_only,
             measured: Measured::Elsewhere,
         }
     }
@@ -255,8 +258,9 @@ fn room(way: &Path) -> Result<Room, Errno> {
     })
 }
 
+/// Returns one number as a part of another; none of nothing.
 #[expect(clippy::cast_precision_loss, reason = "a ratio; exact below 2^53 bytes")]
-fn part(part: u64, whole: u64) -> Option<f64> {
+pub(crate) fn part(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 

@@ -8,8 +8,10 @@ mod battery;
 mod cluster;
 mod ending;
 pub(crate) mod holding;
+pub mod host;
 pub(crate) mod nfs_server;
 mod past;
+mod steady;
 pub(crate) mod talos;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -136,6 +138,7 @@ impl Health {
             cluster::recovery(&snapshot.status),
             cluster::planned_stop(&snapshot.status),
             cluster::file(&snapshot.status),
+            cluster::versions(&snapshot.status),
             cluster::clock(&snapshot.status),
         ];
         checks.extend(ending::delays(snapshot));
@@ -144,6 +147,7 @@ impl Health {
         checks.extend(cluster::peers(snapshot));
         checks.extend(nfs_server::checks(snapshot));
         checks.extend(holding::checks(snapshot));
+        checks.extend(host::checks(snapshot));
         checks.extend(talos::check(snapshot));
         checks.extend(units::check(snapshot));
         checks.push(agent::journal(snapshot));

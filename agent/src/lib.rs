@@ -10,6 +10,7 @@ pub mod cluster_file;
 pub mod demo;
 pub mod end;
 mod escape;
+pub mod faults;
 pub mod filesystem;
 mod grpc;
 pub mod health;

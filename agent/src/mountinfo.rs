@@ -58,9 +58,12 @@ impl<'a> Line<'a> {
         has_ro(self.options)
     }
 
-    /// Returns whether the file system itself takes none.
+    /// Returns whether the file system itself takes none. Since Linux 6.12 one of ext4 that has
+    /// seen an error is not `ro` for that.
     pub(crate) fn is_read_only(&self) -> bool {
-        has_ro(self.super_options)
+        let of_errors = [&b"emergency_ro"[..], b"shutdown"];
+        let mut options = self.super_options.split(|&byte| byte == b',');
+        options.any(|option| option == b"ro" || of_errors.contains(&option))
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::battery;
 use crate::cluster_file::System;
 use crate::filesystem;
-use crate::health::Check;
+use crate::health::{self, Check};
 use crate::journal;
 use crate::mounts::NfsMount;
 use crate::nfsd;
@@ -63,6 +63,8 @@ pub struct Snapshot {
     pub filesystems: Option<Arc<filesystem::Report>>,
     /// What systemd says of its units; none before the first look, and on a host without it.
     pub units: Option<Arc<units::Report>>,
+    /// How this machine fares, by checks of its own; none before the first look.
+    pub host: Option<Arc<health::host::Report>>,
     /// What is known of Talos; none on a host without it.
     pub talos: Option<Arc<talos::View>>,
     /// Checks that the agent makes itself, such as those of certificates.

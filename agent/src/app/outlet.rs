@@ -25,7 +25,7 @@ use crate::battery;
 use crate::clock;
 use crate::cluster_file::{ClusterFile, Host};
 use crate::filesystem;
-use crate::health::Check;
+use crate::health::{self, Check};
 use crate::journal;
 use crate::metrics::Counters;
 use crate::nfsd;
@@ -74,6 +74,7 @@ pub(super) struct Outlets {
     pub(super) filesystems: watch::Receiver<Option<Arc<filesystem::Report>>>,
     /// Of systemd; none on a host without it.
     pub(super) units: Option<watch::Receiver<Option<Arc<units::Report>>>>,
+    pub(super) host: watch::Receiver<Option<Arc<health::host::Report>>>,
     pub(super) others: Others,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) restarts: watch::Receiver<Restarts>,

@@ -37,6 +37,7 @@ pub(super) fn first(coordinator: &Coordinator, at: Time, fresh: Duration) -> Sna
         holding: None,
         filesystems: None,
         units: None,
+        host: None,
         talos: None,
         extra: Vec::new(),
     }
@@ -64,6 +65,7 @@ pub(super) fn snapshot(outlets: &Outlets, coordinator: &Coordinator, at: Time) -
         holding: outlets.holding.borrow().clone(),
         filesystems: outlets.filesystems.borrow().clone(),
         units: outlets.units.as_ref().and_then(|units| units.borrow().clone()),
+        host: outlets.host.borrow().clone(),
         talos: outlets.talos.as_ref().map(|talos| Arc::clone(&talos.borrow())),
         extra: extra(outlets),
     }

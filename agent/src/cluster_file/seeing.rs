@@ -29,7 +29,7 @@ pub struct Thresholds {
     pub full_within: Option<Duration>,
     /// Mount points of file systems that may be as full as they like.
     pub filesystems_ignored: Vec<PathBuf>,
-    /// Of the time in which some task waits for memory. 100 is never.
+    /// Of the time in which some task waits for memory.
     pub memory_pressure_percent: u8,
     /// None: as each sensor says itself.
     pub temperature_above_celsius: Option<u8>,

@@ -101,6 +101,24 @@ pub(super) fn file(status: &Status) -> Check {
     Check::fail(FILE, reason, "put the same cluster file on every host and restart curfew there")
 }
 
+pub(super) fn versions(status: &Status) -> Check {
+    let own = status.hosts.get(&status.host).and_then(|own| own.version.as_deref());
+    let own = own.unwrap_or(VERSION);
+    let others: Vec<_> = status
+        .hosts
+        .iter()
+        .filter(|(_, host)| host.presence == Presence::Connected)
+        .filter_map(|(name, host)| Some((name, host.version.as_deref()?)))
+        .filter(|(_, version)| *version != own)
+        .map(|(name, version)| format!("{name} runs {version}"))
+        .collect();
+    if others.is_empty() {
+        return Check::pass(VERSIONS, format!("{own} wherever it is known"));
+    }
+    let reason = format!("{}, this host {own}", others.join(", "));
+    Check::warn(VERSIONS, reason, "nothing in an upgrade, else install the same version on all")
+}
+
 pub(super) fn clock(status: &Status) -> Check {
     let worst = status
         .hosts
@@ -216,6 +234,8 @@ pub(super) fn names(hosts: &BTreeSet<HostName>) -> String {
 const SHUTDOWN: &str = "shutdown";
 const RECOVERY: &str = "recovery";
 const CLOCK: &str = "clock";
+const VERSIONS: &str = "versions";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Enough for a restart of an agent on a machine that is busy.
 const PEER_LOST: Duration = Duration::from_secs(30);
 /// What makes the histories of two hosts hard to read side by side.

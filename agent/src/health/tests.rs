@@ -98,6 +98,7 @@ pub(crate) fn snapshot() -> Snapshot {
         holding: None,
         filesystems: None,
         units: None,
+        host: None,
         talos: None,
         extra: Vec::new(),
     }
@@ -423,6 +424,21 @@ fn another_cluster_file_fails_and_is_an_obstacle() {
     assert_eq!(health.state, State::Fail);
     assert_eq!(health.obstacles.len(), 1);
     assert!(health.obstacles[0].starts_with("not the same here and on k8s-2: put the same"));
+}
+
+#[test]
+fn another_version_warns_while_its_host_is_there() {
+    let other = |presence| {
+        look("versions", |snapshot| {
+            let host = host(snapshot, "k8s-2");
+            (host.version, host.presence) = (Some("0.2.0".to_owned()), presence);
+        })
+    };
+    assert_eq!(look("versions", |_| {}).0, State::Pass);
+    let (state, sentence) = other(Presence::Connected);
+    assert_eq!(state, State::Warn);
+    assert!(sentence.starts_with("k8s-2 runs 0.2.0, this host 0.1.0: nothing in an"), "{sentence}");
+    assert_eq!(other(Presence::Off).0, State::Pass, "it may have another one when it is back");
 }
 
 #[test]

@@ -91,7 +91,7 @@ async fn every_route_answers_with_its_type() {
         (
             "/health",
             "text/plain; charset=utf-8",
-            "ok    nfs            all 18 checks pass\nok    agent ",
+            "ok    nfs            all 19 checks pass\nok    agent ",
         ),
         ("/livez", "text/plain; charset=utf-8", "ok\n"),
         ("/readyz", "text/plain; charset=utf-8", "ready\n"),
@@ -207,7 +207,7 @@ async fn health_that_warns_is_200_and_that_fails_is_503() {
     });
     let warned = server.get("/health").await;
     assert_eq!(warned.status, 200);
-    assert!(warned.body.starts_with("warn  nfs            of 18 checks 0 fail and 1 warn\n"));
+    assert!(warned.body.starts_with("warn  nfs            of 19 checks 0 fail and 1 warn\n"));
     assert!(warned.body.contains("\nwarn  coordinator    restart upsd FAIL  fake   x\n"));
     server.show(|snapshot| snapshot.status.journal_failure = Some("disk full".to_owned()));
     let failed = server.get("/health").await;
@@ -251,7 +251,7 @@ async fn a_check_that_cannot_be_made_is_shown_and_fails_nothing() {
     assert_eq!(page.status, 200);
     let body = page.body;
     assert!(
-        body.starts_with("ok    nfs            of 19 checks none fails, 1 unknown\n"),
+        body.starts_with("ok    nfs            of 20 checks none fails, 1 unknown\n"),
         "{body}"
     );
     assert!(body.contains("\n?     smart          unknown: smartctl is not installed\n"), "{body}");

@@ -28,7 +28,8 @@ pub(super) fn record(page: &mut Page, report: &Report) {
 }
 
 fn record_one(page: &mut Page, filesystem: &Filesystem) {
-    let Filesystem { point, device, kind, number, is_read_only, measured } = filesystem;
+    let Filesystem { point, device, kind, number, is_read_only, is_taken_back: _, measured } =
+        filesystem;
     let point = point.display().to_string();
     let labels = [device.as_str(), kind.as_str(), point.as_str()];
     let (major, minor) = (number.major.to_string(), number.minor.to_string());

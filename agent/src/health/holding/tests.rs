@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::*;
-use crate::filesystem::Room;
+use crate::filesystem::{Filesystem, Measured, Report, Room};
 use crate::health::State;
 use crate::health::tests::snapshot;
 use crate::mountinfo::DeviceNumber;
@@ -37,6 +37,7 @@ pub(crate) fn report(percent_left: u64) -> Report {
         kind: "xfs".to_owned(),
         number: DeviceNumber { major: 8, minor },
         is_read_only: false,
+        is_taken_back: false,
         measured,
     };
     let all = vec![
@@ -81,21 +82,4 @@ fn what_is_unknown_is_worth_a_warning_with_its_consequence() {
     }
     let without_kubelet = holding(Ok(BTreeSet::new()), Ok(None));
     assert_eq!(checks(&without_kubelet).len(), 1);
-}
-
-#[test]
-fn a_file_system_is_measured_and_one_that_cannot_be_is_named() {
-    let with = |report: Report| Snapshot { filesystems: Some(Arc::new(report)), ..snapshot() };
-    let fine = check(&with(report(40)), FILESYSTEMS);
-    let sentence = "/var has 40 % left; cannot be measured from here: /var/lib/etcd";
-    assert_eq!((fine.state, fine.sentence().as_str()), (State::Pass, sentence));
-    let full = check(&with(report(9)), FILESYSTEMS);
-    assert_eq!(full.state, State::Warn);
-    assert!(full.reason.contains("/var has 9.0 % left"), "{full:?}");
-    let mut stuck = report(40);
-    stuck.filesystems.as_mut().unwrap()[0].measured = Measured::Failed("does not answer".into());
-    let stuck = check(&with(stuck), FILESYSTEMS);
-    assert_eq!((stuck.state, stuck.reason.as_str()), (State::Warn, "/var: does not answer"));
-    let unknown = Report { filesystems: Err("cannot read it".to_owned()), ..report(1) };
-    assert_eq!(check(&with(unknown), FILESYSTEMS).reason, "unknown: cannot read it");
 }

@@ -1,0 +1,266 @@
+//! Checks of the machine itself: its file systems, disks, memory, temperatures and clock.
+//!
+//! ```text
+//!   collectors, /sys, file systems ── a look each 30 s ──▶ Watch::judge ──▶ Report
+//!                                                                             │
+//!                                             Health::of ◀── Snapshot ◀───────┘
+//! ```
+//!
+//! What wavers is steadied here, between the looks: a report has checks that may be shown as they
+//! are. A source that does not answer makes its own check unknown and no other. Nothing here waits:
+//! whoever looks (`app/host.rs`) has asked before.
+
+mod clock;
+mod disk;
+mod finding;
+mod forecast;
+mod memory;
+mod room;
+mod source;
+mod temperature;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use curfew_coordinator::Phase;
+use curfew_host::{Collected, Selection};
+use tokio::time::Instant;
+
+use self::source::{Source, Sources};
+use super::{Check, seconds};
+use crate::cluster_file::seeing::{Seeing, Thresholds};
+use crate::cluster_file::{Host, System};
+use crate::faults::Faults;
+use crate::filesystem;
+use crate::snapshot::Snapshot;
+
+/// The collectors of the host's metrics by which it is judged.
+const COLLECTORS: [&str; 6] = ["hwmon", "mdadm", "meminfo", "pressure", "timex", "vmstat"];
+
+/// What is watched, from when on it is worth a word, and in which words.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    thresholds: Thresholds,
+    /// Collectors that are not to be asked, whose checks are not made.
+    without: Vec<&'static str>,
+    words: Words,
+}
+
+/// What a person can do on a host.
+#[derive(Clone, Copy, Debug)]
+enum Words {
+    /// Log in.
+    Shell,
+    /// Call it by `talosctl`.
+    Talos(IpAddr),
+}
+
+/// What was found at one moment; what did not answer in time says so.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    /// By the collectors.
+    pub(crate) collected: Result<Collected, String>,
+    /// What the kernel counts of disks and file systems.
+    pub(crate) faults: Result<Faults, String>,
+    /// The file systems, by a look of their own; none before the first.
+    pub(crate) filesystems: Option<Arc<filesystem::Report>>,
+}
+
+/// Checks that are steady.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    looked: Instant,
+    checks: Vec<Check>,
+}
+
+/// Judges one look after another.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    watched: Watched,
+    filesystems: room::Filesystems,
+    disks: disk::Disks,
+    memory: memory::Memory,
+    temperatures: temperature::Temperatures,
+    clock: clock::Clock,
+}
+
+impl Watch {
+    pub(crate) fn new(watched: Watched) -> Self {
+        Self {
+            filesystems: room::Filesystems::default(),
+            disks: disk::Disks::default(),
+            memory: memory::Memory::new(&watched),
+            temperatures: temperature::Temperatures::default(),
+            clock: clock::Clock::new(&watched),
+            watched,
+        }
+    }
+
+    /// Takes what was found at a moment.
+    pub(crate) fn judge(&mut self, sight: Sight, at: Instant) -> Report {
+        let watched = &self.watched;
+        let Sight { collected, faults, filesystems } = sight;
+        let faults = faults.as_ref().map_err(String::as_str);
+        let nothing = BTreeMap::new();
+        let planned = faults.map_or(&nothing, |faults| &faults.planned);
+        let filesystems = filesystems.as_deref();
+        let mut checks = self.filesystems.judge(watched, filesystems, planned, at).to_vec();
+        checks.push(self.disks.judge(watched, faults, at));
+        let sources = collected.map(Sources::new);
+        let of = |collector| match &sources {
+            Ok(sources) => sources.of(collector),
+            Err(why) => Source::Unknown(why),
+        };
+        let is_asked = |collector| !watched.without.contains(&collector);
+        if is_asked("mdadm") {
+            checks.push(disk::arrays(watched, of("mdadm")));
+        }
+        let seen =
+            memory::Seen { pressure: of("pressure"), meminfo: of("meminfo"), vmstat: of("vmstat") };
+        checks.push(self.memory.judge(seen, at));
+        if is_asked("hwmon") {
+            checks.push(self.temperatures.judge(watched, of("hwmon"), at));
+        }
+        if is_asked("timex") {
+            checks.push(self.clock.judge(watched, of("timex"), at));
+        }
+        Report { looked: at, checks }
+    }
+}
+
+impl Watched {
+    /// Returns the collectors that a look asks.
+    pub(crate) fn collectors(&self) -> Selection {
+        let asked = Selection::default().only(&COLLECTORS);
+        self.without.iter().fold(asked, |asked, name| asked.without(name))
+    }
+
+    /// Returns what the cluster file says of a host.
+    pub(crate) fn new(host: &Host) -> Self {
+        let words = match &host.system {
+            System::Talos(_) => Words::Talos(host.network.address),
+            System::Systemd(_) | System::Command(_) | System::DryRun => Words::Shell,
+        };
+        let Seeing { health: thresholds, metrics } = host.seeing.clone();
+        Self { thresholds, without: metrics.without, words }
+    }
+
+    fn dmesg(&self, what: &str) -> String {
+        match self.words {
+            Words::Shell => format!("see `dmesg` for {what}"),
+            Words::Talos(at) => format!("see `talosctl -n {at} dmesg` for {what}"),
+        }
+    }
+
+    fn log(&self) -> String {
+        match self.words {
+            Words::Shell => "see the log of the agent, `journalctl -u curfew`".to_owned(),
+            Words::Talos(at) => {
+                format!("see the log of the agent, `talosctl -n {at} logs ext-curfew`")
+            }
+        }
+    }
+
+    fn read_only(&self, point: &Path) -> String {
+        let point = point.display();
+        match self.words {
+            Words::Shell => format!(
+                "see `dmesg` for errors of its disk and check it, then `mount -o remount,rw \
+                 {point}`; if it is meant so, write `ro` into /etc/fstab"
+            ),
+            Words::Talos(at) => format!(
+                "see `talosctl -n {at} dmesg` for errors of its disk, then \
+                 `talosctl -n {at} reboot`"
+            ),
+        }
+    }
+
+    /// What is to be done with a file system that has counted errors, such as `ext4 on sda1`.
+    fn repair(&self, name: &str) -> String {
+        let device = name.split(' ').next_back().unwrap_or(name);
+        match (self.words, name.starts_with("btrfs")) {
+            (Words::Talos(at), _) => format!(
+                "see `talosctl -n {at} dmesg` for {device}; a reboot checks it, a disk that goes \
+                 on has to be replaced"
+            ),
+            (Words::Shell, true) => format!(
+                "`btrfs scrub start /dev/{device}`, then `btrfs device stats --reset`; replace a \
+                 disk that goes on"
+            ),
+            (Words::Shell, false) => format!(
+                "unmount it and `e2fsck -f /dev/{device}`, which also resets the count; replace a \
+                 disk that goes on"
+            ),
+        }
+    }
+
+    fn time_service(&self) -> String {
+        match self.words {
+            Words::Shell => "see `timedatectl`, and the log of the service that keeps it, such as \
+                             systemd-timesyncd or chrony"
+                .to_owned(),
+            Words::Talos(at) => format!("see `talosctl -n {at} get timestatus`"),
+        }
+    }
+
+    /// Talos has no `mdadm` that one could call.
+    fn without_shell(&self, finding: finding::Finding) -> finding::Finding {
+        match self.words {
+            Words::Shell => finding,
+            Words::Talos(at) => finding::Finding {
+                remedy: format!("see `talosctl -n {at} read /proc/mdstat`, and replace the disk"),
+                ..finding
+            },
+        }
+    }
+}
+
+/// Returns the checks; none before the first look.
+pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
+    let Some(report) = &snapshot.host else { return Vec::new() };
+    let age = report.looked.elapsed();
+    let is_stale = age >= STALE_AFTER;
+    let is_held = matches!(snapshot.status.phase, Phase::Holding | Phase::Halting);
+    let shown = |check: &Check| {
+        if is_stale {
+            let why = format!("nobody has looked for {}", seconds(age));
+            return Check::unknown(&check.name, why, Some("see the check drivers, and the log"));
+        }
+        // The hold makes all file systems read-only, and the way there may hide the clock.
+        if is_held && check.name == READ_ONLY {
+            return Check::pass(
+                READ_ONLY,
+                "this host ends, and what it has on disk stays as it is",
+            );
+        }
+        check.clone()
+    };
+    report.checks.iter().map(shown).collect()
+}
+
+/// Returns a span as a person says it.
+fn minutes(span: Duration) -> String {
+    let minutes = span.as_secs() / 60;
+    if minutes < 120 { format!("{minutes} min") } else { format!("{} h", minutes / 60) }
+}
+
+const fn minute(count: u64) -> Duration {
+    Duration::from_mins(count)
+}
+
+const FILESYSTEMS: &str = "filesystems";
+const FULL_SOON: &str = "filesystem-full-soon";
+const READ_ONLY: &str = "filesystem-read-only";
+const DISKS: &str = "disks";
+const MD: &str = "md";
+const MEMORY: &str = "memory";
+const TEMPERATURE: &str = "temperature";
+const CLOCK: &str = "clock-synchronised";
+/// Four looks.
+const STALE_AFTER: Duration = Duration::from_mins(2);
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,261 @@
+//! Judges the local file systems: how full they are, when they will be, and whether they take
+//! writes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tokio::time::Instant;
+
+use super::super::steady::{Alarm, Grade, Limit, Patience, Verdict};
+use super::super::{Check, State, seconds};
+use super::finding::{Finding, check};
+use super::forecast::{Forecast, Outlook, WATCH};
+use super::{FILESYSTEMS, FULL_SOON, READ_ONLY, Watched, minute, minutes};
+use crate::cluster_file::seeing::Thresholds;
+use crate::filesystem::{Filesystem, Measured, Report, Room, part};
+
+/// What is remembered of all of them.
+#[derive(Debug, Default)]
+pub(super) struct Filesystems {
+    known: BTreeMap<PathBuf, Known>,
+}
+
+/// What is remembered of one.
+#[derive(Debug)]
+struct Known {
+    space: Grade,
+    inodes: Grade,
+    silence: Alarm,
+    forecast: Forecast,
+    full_soon: Alarm,
+    /// It has taken writes since this agent started.
+    was_writable: bool,
+}
+
+impl Filesystems {
+    /// Takes a report, and returns the checks in the order of their names.
+    pub(super) fn judge(
+        &mut self,
+        watched: &Watched,
+        report: Option<&Report>,
+        planned: &BTreeMap<PathBuf, bool>,
+        at: Instant,
+    ) -> [Check; 3] {
+        let report = match report {
+            None => return unknown("nobody has looked yet", None),
+            Some(report) if report.is_stale() => {
+                let why = format!("not measured for {}", seconds(report.looked.elapsed()));
+                return unknown(&why, Some(&watched.log()));
+            }
+            Some(report) => report,
+        };
+        let all = match &report.filesystems {
+            Ok(all) => all,
+            Err(why) => {
+                let remedy = "let the agent read that file: see [host.paths] in the cluster file";
+                return unknown(why, Some(remedy));
+            }
+        };
+        self.known.retain(|point, _| all.iter().any(|it| it.point == *point));
+        let [mut full, mut soon, mut read_only] = [const { Vec::new() }; 3];
+        for filesystem in all {
+            let known = self.known.entry(filesystem.point.clone());
+            let known = known.or_insert_with(|| Known::new(&watched.thresholds));
+            let is_ignored = watched.thresholds.filesystems_ignored.contains(&filesystem.point);
+            full.extend(known.silence(watched, filesystem, at));
+            if let Some(room) = fillable(filesystem).filter(|_| !is_ignored) {
+                full.extend(known.fill(filesystem, room, at));
+                soon.extend(known.soon(&watched.thresholds, filesystem, room, at));
+            }
+            let plan = planned.get(&filesystem.point).copied();
+            read_only.extend(known.writes(watched, filesystem, plan));
+        }
+        [
+            check(FILESYSTEMS, full, || in_words(report, all)),
+            check(FULL_SOON, soon, || match watched.thresholds.full_within {
+                Some(within) => format!("none within {}", minutes(within)),
+                None => "not asked: full-within is off".to_owned(),
+            }),
+            check(READ_ONLY, read_only, || "all that should take writes do".to_owned()),
+        ]
+    }
+}
+
+fn unknown(why: &str, remedy: Option<&str>) -> [Check; 3] {
+    [FILESYSTEMS, FULL_SOON, READ_ONLY].map(|name| Check::unknown(name, why, remedy))
+}
+
+/// Returns the room of one that somebody can fill.
+fn fillable(filesystem: &Filesystem) -> Option<Room> {
+    match &filesystem.measured {
+        Measured::Room(room) if !filesystem.is_read_only && filesystem.kind != "tmpfs" => {
+            Some(*room)
+        }
+        Measured::Room(_) | Measured::Failed(_) | Measured::Elsewhere => None,
+    }
+}
+
+impl Known {
+    fn new(thresholds: &Thresholds) -> Self {
+        let grade = |below: u8| {
+            let below = f64::from(below);
+            // A tenth of the threshold: room that is made on purpose is more than that.
+            let limit = |below: f64| Limit::Below(below, below * 1.1);
+            Grade::new(limit(below), limit(below / 2.0), FULL)
+        };
+        let within = thresholds.full_within.map_or(0.0, |within| within.as_secs_f64() / 3600.0);
+        Self {
+            space: grade(thresholds.space_below_percent),
+            inodes: grade(thresholds.inodes_below_percent),
+            silence: Alarm::calm(Limit::Above(1.0, 1.0), SILENCE),
+            forecast: Forecast::default(),
+            full_soon: Alarm::new(Limit::Below(within, within * 1.25), SOON),
+            was_writable: false,
+        }
+    }
+
+    /// One that does not answer, or answers with an error: its device does not work. What the agent
+    /// may not reach is no fault of it.
+    fn silence(
+        &mut self,
+        watched: &Watched,
+        filesystem: &Filesystem,
+        at: Instant,
+    ) -> Option<Finding> {
+        let failure = match &filesystem.measured {
+            Measured::Failed(why) => Some(why),
+            Measured::Room(_) | Measured::Elsewhere => None,
+        };
+        let point = filesystem.point.display();
+        if let Some(why) = failure.filter(|why| OUT_OF_REACH.contains(&why.as_str())) {
+            let remedy = "let the agent reach it, or leave it";
+            return Some(Finding::new(State::Unknown, format!("{point}: {why}"), remedy));
+        }
+        let verdict = self.silence.see(Some(if failure.is_some() { 1.0 } else { 0.0 }), at);
+        let reason = match (verdict, failure) {
+            (Verdict::Raised, Some(why)) => format!("{point}: {why}"),
+            (Verdict::Raised, None) => format!("{point} did not answer a moment ago"),
+            (Verdict::Clear | Verdict::Unknown, _) => return None,
+        };
+        Some(Finding::new(State::Fail, reason, watched.dmesg("errors of its device")))
+    }
+
+    fn fill(&mut self, filesystem: &Filesystem, room: Room, at: Instant) -> Option<Finding> {
+        let percent = |part: Option<f64>| part.map(|part| part * 100.0);
+        let space = percent(part(room.available, room.size));
+        let inodes = percent(part(room.files_free, room.files));
+        let worst = [
+            (self.space.see(space, at), space, "room"),
+            (self.inodes.see(inodes, at), inodes, "inodes"),
+        ];
+        // What makes inodes as it needs them has no number of them, which is nothing unknown.
+        let found = worst.into_iter().filter(|(state, ..)| *state >= State::Warn);
+        let (state, left, what) = found.max_by_key(|(state, ..)| *state)?;
+        let left = left.unwrap_or_default();
+        let reason = format!("{} has {left:.1} % of its {what} left", filesystem.point.display());
+        let remedy = "delete what is not needed, or enlarge the file system";
+        Some(Finding { weight: -left, ..Finding::new(state, reason, remedy) })
+    }
+
+    fn soon(
+        &mut self,
+        thresholds: &Thresholds,
+        filesystem: &Filesystem,
+        room: Room,
+        at: Instant,
+    ) -> Option<Finding> {
+        thresholds.full_within?;
+        let outlook = self.forecast.see(room.size, room.available, at);
+        let matters = part(room.available, room.size).is_some_and(|left| left < MATTERS);
+        let hours = match outlook {
+            _ if !matters => Some(f64::INFINITY),
+            Outlook::Steady => Some(f64::INFINITY),
+            Outlook::Full(hours) => Some(hours),
+            Outlook::Young => None,
+        };
+        let point = filesystem.point.display();
+        match self.full_soon.see(hours, at) {
+            Verdict::Clear => None,
+            Verdict::Unknown => {
+                let for_how_long = minutes(self.forecast.watched(at));
+                let reason = format!("{point} has been watched for {for_how_long} only");
+                let remedy = format!("wait: after {} it can be foreseen", minutes(WATCH));
+                Some(Finding::new(State::Unknown, reason, remedy))
+            }
+            Verdict::Raised => {
+                let hours = hours.filter(|hours| hours.is_finite());
+                let when = hours.map_or_else(
+                    || "was about to be full".to_owned(),
+                    |hours| format!("will be full in {hours:.0} h, going on as in the last hours"),
+                );
+                let remedy = "see what writes there, and delete what is not needed";
+                let weight = -hours.unwrap_or(f64::MAX);
+                let reason = format!("{point} {when}");
+                Some(Finding { weight, ..Finding::new(State::Warn, reason, remedy) })
+            }
+        }
+    }
+
+    /// One that takes no writes though it did, or though `/etc/fstab` wants it to.
+    fn writes(
+        &mut self,
+        watched: &Watched,
+        filesystem: &Filesystem,
+        plan: Option<bool>,
+    ) -> Option<Finding> {
+        if !filesystem.is_read_only {
+            self.was_writable = true;
+            return None;
+        }
+        if filesystem.kind == "tmpfs" {
+            return None;
+        }
+        let point = filesystem.point.display();
+        let reason = if filesystem.is_taken_back {
+            format!("the kernel takes no more writes for {point}, as it does after an error")
+        } else if plan == Some(false) {
+            return None;
+        } else if self.was_writable {
+            format!("{point} took writes and takes none any more")
+        } else if plan == Some(true) {
+            format!("{point} takes no writes, and /etc/fstab mounts it for writing")
+        } else {
+            return None;
+        };
+        Some(Finding::new(State::Fail, reason, watched.read_only(&filesystem.point)))
+    }
+}
+
+fn in_words(report: &Report, all: &[Filesystem]) -> String {
+    let left = |it: &Filesystem| fillable(it).as_ref().and_then(Room::left);
+    let fullest = all.iter().filter_map(|it| Some((it, left(it)?)));
+    let fullest = fullest.min_by(|(_, one), (_, other)| one.total_cmp(other));
+    let mut words = vec![match fullest {
+        Some((it, left)) => format!("{} has {:.0} % left", it.point.display(), left * 100.0),
+        None => "none that could fill".to_owned(),
+    }];
+    let is_elsewhere = |it: &&Filesystem| it.measured == Measured::Elsewhere;
+    let unseen: Vec<&Path> = all.iter().filter(is_elsewhere).map(|it| it.point.as_path()).collect();
+    if !unseen.is_empty() {
+        let points: Vec<_> = unseen.iter().map(|it| it.display().to_string()).collect();
+        words.push(format!("cannot be measured from here: {}", points.join(", ")));
+    }
+    if report.left_out > 0 {
+        words.push(format!("{} more are left out", report.left_out));
+    }
+    words.join("; ")
+}
+
+/// What the kernel says of a path that one may not walk, or that is not there for this process.
+const OUT_OF_REACH: [&str; 2] = ["permission denied", "no such file or directory"];
+/// What is written and deleted within a minute is a temporary file.
+const FULL: Patience = Patience { raise: minute(1), clear: minute(2) };
+/// One look that fails may be the fault of a busy machine.
+const SILENCE: Patience = Patience { raise: minute(1), clear: minute(2) };
+/// The forecast itself moves once in half an hour.
+const SOON: Patience = Patience { raise: minute(5), clear: minute(30) };
+/// Above, a file system has time, whatever it does: as the alerts of the node-mixin have it.
+const MATTERS: f64 = 0.40;
+
+#[cfg(test)]
+mod tests;
