@@ -76,6 +76,14 @@ impl Report {
     }
 }
 
+#[cfg(test)]
+impl Report {
+    /// Returns one of a look at this moment that has found nothing.
+    pub(crate) fn calm() -> Self {
+        Self { looked: Instant::now(), took: Duration::ZERO, found: Ok(Found::default()) }
+    }
+}
+
 /// Looks at the units again and again.
 #[derive(Debug)]
 pub struct Looker {

@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 use crate::sample::{Family, Samples};
 use crate::text::{float, number, one_if};
 
+/// The name by which `node_exporter` has what is shown here, beside those of the
+/// [collectors](crate::collector::COLLECTORS).
+pub const COLLECTOR: &str = "systemd";
+
 /// What the manager and its units are up to.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Units {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use curfew_host::collector::COLLECTORS;
+use curfew_host::systemd;
 use toml::de::{DeInteger, DeValue};
 
 use super::reader::{Value, kind, nearest};
@@ -245,7 +246,9 @@ impl Value for CollectorName {
     const EXAMPLE: &'static str = "\"hwmon\"";
 
     fn read(value: &DeValue<'_>) -> Result<Self, ValueError> {
-        word(value, &COLLECTORS.map(|collector| (collector.name, Self(collector.name))))
+        let names = COLLECTORS.iter().map(|collector| collector.name).chain([systemd::COLLECTOR]);
+        let words: Vec<_> = names.map(|name| (name, Self(name))).collect();
+        word(value, &words)
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn standby(headers: HeaderMap) -> Response<Body> {
 fn all(site: &Site, host: Option<&Collected>, offer: Offer) -> Response<Body> {
     let snapshot = site.latest();
     let own = collect(&snapshot, &site.counters);
-    let units = collect_units(&snapshot);
+    let units = site.host.shows_units().then(|| collect_units(&snapshot)).flatten();
     let others = units.iter().chain(host).flat_map(Collected::samples);
     response(&std::iter::once(&own).chain(others).collect::<Vec<_>>(), offer)
 }

@@ -441,6 +441,20 @@ async fn one_connection_too_many_is_told_so_and_the_place_comes_back() {
 }
 
 #[tokio::test]
+async fn the_page_has_the_units_of_systemd_where_there_are_any() {
+    const SUCCESS: &str = "node_scrape_collector_success{collector=\"systemd\"}";
+    const FAMILY: &str = "# TYPE node_scrape_collector_success gauge\n";
+    let server = Running::new(Limits::default()).await;
+    let page = server.get("/metrics").await.body;
+    assert!(!page.contains("systemd"), "{page}");
+    server.show(|snapshot| snapshot.units = Some(Arc::new(crate::units::Report::calm())));
+    let page = server.get("/metrics").await.body;
+    assert!(page.contains(&format!("\n{SUCCESS} 1\n")), "{page}");
+    assert!(page.contains("\nnode_systemd_units{state=\"failed\"} 0\n"), "{page}");
+    assert_eq!(page.matches(FAMILY).count(), 1, "beside those of the other collectors: {page}");
+}
+
+#[tokio::test]
 async fn the_server_ends_when_it_is_told_to() {
     let mut server = Running::new(Limits::default()).await;
     let _idle = server.connect().await;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use curfew_host::systemd;
 use curfew_host::{Collected, Host, Outcome, Roots, Selection, Settings};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
@@ -38,6 +39,7 @@ impl Default for Sources {
 #[derive(Debug)]
 pub struct HostMetrics {
     host: Arc<Host>,
+    shows_units: bool,
     /// What failed at the last look, so that it is told once.
     failures: Mutex<BTreeMap<&'static str, String>>,
 }
@@ -57,7 +59,13 @@ impl HostMetrics {
         let all = Selection::default();
         let selection = collecting.without.iter().fold(all, |all, name| all.without(name));
         let host = Host::new(Roots { proc, sys, root, udev }, settings, &selection);
-        Self { host: Arc::new(host), failures: Mutex::default() }
+        let shows_units = !collecting.without.contains(&systemd::COLLECTOR);
+        Self { host: Arc::new(host), shows_units, failures: Mutex::default() }
+    }
+
+    /// Returns whether the units of systemd, which others ask about, are to be on the page.
+    pub fn shows_units(&self) -> bool {
+        self.shows_units
     }
 
     /// Has something made of what the host is doing, on the thread that has looked; nothing after
@@ -164,10 +172,11 @@ mod tests {
             root: folder.path().to_owned(),
             collecting: Collecting {
                 text_folders: vec!["/var/texts".into()],
-                without: vec!["loadavg", "uname"],
+                without: vec!["loadavg", "uname", "systemd"],
             },
             ..Sources::default()
         });
+        assert!(!metrics.shows_units() && self::metrics().shows_units());
         let page = metrics.look(text).await.unwrap();
         assert!(page.contains("\nbackup_age_seconds 5\n"), "{page}");
         for gone in ["node_load1", "node_uname_info", "collector=\"loadavg\""] {

@@ -1,5 +1,6 @@
 //! The units of systemd, as the collector `systemd` of `node_exporter` shows them.
 
+use curfew_host::systemd::COLLECTOR;
 use curfew_host::{CollectError, Collected, Outcome, Samples};
 
 use crate::snapshot::Snapshot;
@@ -23,7 +24,7 @@ fn outcome(report: &Report) -> Outcome {
         // The log and the check `units` say why.
         Err(_) => Err(CollectError::Absent { what: "systemd that answers" }),
     };
-    Outcome { collector: "systemd", took: report.took, result, samples }
+    Outcome { collector: COLLECTOR, took: report.took, result, samples }
 }
 
 #[cfg(test)]

@@ -181,9 +181,7 @@ async fn nonsense_comes_near_no_page() {
 
 #[tokio::test(start_paused = true)]
 async fn a_report_grows_old() {
-    let looked = tokio::time::Instant::now();
-    let found = Ok(Found::default());
-    let report = Report { looked, took: Duration::ZERO, found };
+    let report = Report::calm();
     assert!(!report.is_stale());
     tokio::time::advance(STALE_AFTER).await;
     assert!(report.is_stale());
