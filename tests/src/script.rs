@@ -34,7 +34,10 @@ impl Stage {
         for place in ["/run/", "/etc/", "/lib/nut", "/dev/kmsg", "/dev/console"] {
             staged = staged.replace(place, &format!("{root}{}", place.trim_start_matches('/')));
         }
-        let staged = staged.replace("=/proc\n", &format!("={root}proc\n"));
+        let mut staged = staged;
+        for place in ["proc", "sys", "dev"] {
+            staged = staged.replace(&format!("=/{place}\n"), &format!("={root}{place}\n"));
+        }
         directory::write_program(&stage.join("script"), &staged)?;
         stage.set_clock(START_S)?;
         let clock = stage.join("proc/uptime").display().to_string();

@@ -186,12 +186,13 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/build-deb"
 /// A program that is compressed in no time, where it matters little which it is.
 const SMALL: &str = "/bin/true";
 /// All but the man pages, in the order of the package.
-const FILES: [&str; 31] = [
+const FILES: [&str; 34] = [
     "-rw-r--r-- etc/default/curfew",
     "-rwxr-xr-x usr/bin/curfew",
     "-rwxr-xr-x usr/lib/curfew/enter-hold",
     "-rwxr-xr-x usr/lib/curfew/hand",
     "-rwxr-xr-x usr/lib/curfew/hold-watch",
+    "-rwxr-xr-x usr/lib/curfew/smart",
     "-rw-r--r-- usr/lib/sysctl.d/50-curfew.conf",
     "-rw-r--r-- usr/lib/systemd/system/curfew-hand.socket",
     "-rw-r--r-- usr/lib/systemd/system/curfew-hand@.service",
@@ -199,6 +200,8 @@ const FILES: [&str; 31] = [
     "-rw-r--r-- usr/lib/systemd/system/curfew-hold-watch.timer",
     "-rw-r--r-- usr/lib/systemd/system/curfew-hold.service",
     "-rw-r--r-- usr/lib/systemd/system/curfew-hold.target",
+    "-rw-r--r-- usr/lib/systemd/system/curfew-smart.service",
+    "-rw-r--r-- usr/lib/systemd/system/curfew-smart.timer",
     "-rw-r--r-- usr/lib/systemd/system/curfew-tmp.service",
     "-rw-r--r-- usr/lib/systemd/system/curfew.service",
     "-rwxr-xr-x usr/lib/systemd/system-shutdown/curfew",

@@ -28,11 +28,14 @@ fn entering_stops_what_serves_and_leaves_what_the_hold_needs() -> Result<()> {
         "srv-media.automount",
         "machine-x.scope",
         "systemd-nspawn@x.service",
+        "curfew-smart.service",
+        "curfew-smart.timer",
     ] {
         assert!(stopped.lines().any(|line| line == unit), "{unit} goes on: {stopped}");
     }
     for unit in [
         "curfew.service",
+        "curfew-hold-watch.timer",
         "nut-server.service",
         "nut-driver@eaton.service",
         "dbus.socket",
@@ -316,6 +319,9 @@ place=$(printf '%s' "$place" | sed 's/ /\\040/g')
 PLACE=$place awk '$5 != ENVIRON["PLACE"]' mountinfo > mountinfo.new; mv mountinfo.new mountinfo"#;
 const UNITS: &str = "\
 cron.service
+curfew-hold-watch.timer
+curfew-smart.service
+curfew-smart.timer
 curfew.service
 dbus.service
 dbus.socket

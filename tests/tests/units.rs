@@ -13,17 +13,21 @@ use curfew_tests::ground;
 const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd");
 /// In tenths, as `--threshold` wants it. More needs a reason in the unit, and in decision 23 or 40.
 const MOST_EXPOSED: &str = "19";
+/// Of what asks the disks. It is root with two capabilities, in a sandbox otherwise; decision 41.
+const SMART_EXPOSED: &str = "17";
 /// `HOLD_LIMIT` of the agent's own end of the hand.
 const AGENT_WAITS_S: u64 = 180;
 
 #[test]
-fn the_agents_sandbox_is_as_tight_as_it_was() {
-    let unit = format!("{UNITS}/curfew.service");
-    let (succeeded, said) =
-        analyze(&["security", "--offline=yes", "--threshold", MOST_EXPOSED, &unit]);
-    assert!(succeeded, "{said}");
-    // It did look at the unit.
-    assert!(said.contains("Overall exposure level for curfew.service"), "{said}");
+fn the_sandboxes_are_as_tight_as_they_were() {
+    for (name, most) in [("curfew.service", MOST_EXPOSED), ("curfew-smart.service", SMART_EXPOSED)]
+    {
+        let unit = format!("{UNITS}/{name}");
+        let (succeeded, said) = analyze(&["security", "--offline=yes", "--threshold", most, &unit]);
+        assert!(succeeded, "{said}");
+        // It did look at the unit.
+        assert!(said.contains(&format!("Overall exposure level for {name}")), "{said}");
+    }
 }
 
 #[test]
@@ -66,6 +70,17 @@ fn who_waits_for_the_hold_waits_longer_than_who_is_waited_for() {
     let hand_unit = number("curfew-hand@.service", "RuntimeMaxSec=");
     assert!(script < unit && unit < hand && hand < AGENT_WAITS_S, "{script} {unit} {hand}");
     assert!(hand < hand_unit, "{hand} {hand_unit}");
+}
+
+#[test]
+fn disks_that_all_hang_are_given_up_before_systemd_gives_up_the_script() {
+    let script = |key| number("lib/smart", key);
+    let longest = script("DISKS_MAX=") * (script("ASK_LIMIT=") + script("KILL_LIMIT="));
+    let unit = number("curfew-smart.service", "TimeoutStartSec=");
+    assert!(longest < unit, "{longest} {unit}");
+    // A stop of the machine, or the hold, which kills what has not stopped after STOP_LIMIT.
+    let stop = number("curfew-smart.service", "TimeoutStopSec=");
+    assert!(stop < number("lib/enter-hold", "STOP_LIMIT=") / 2, "{stop}");
 }
 
 /// Returns the seconds that the line says which begins with `key`.
