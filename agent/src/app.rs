@@ -30,6 +30,7 @@ mod past;
 mod peering;
 mod reboot;
 mod show;
+mod smart;
 mod standby;
 mod translate;
 mod units;
@@ -254,6 +255,7 @@ impl Agent {
             units: units::spawn(self, supervisor),
             host: host::spawn(self, supervisor, filesystems.clone()),
             filesystems,
+            smart: smart::spawn(self, supervisor),
             others: watched_ups::Others::spawn(self, supervisor),
             snapshots,
             restarts: supervisor.restarts(),

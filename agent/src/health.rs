@@ -11,6 +11,7 @@ pub(crate) mod holding;
 pub mod host;
 pub(crate) mod nfs_server;
 mod past;
+mod smart;
 mod steady;
 pub(crate) mod talos;
 #[cfg(test)]
@@ -150,6 +151,7 @@ impl Health {
         checks.extend(host::checks(snapshot));
         checks.extend(talos::check(snapshot));
         checks.extend(units::check(snapshot));
+        checks.extend(smart::check(snapshot));
         checks.push(agent::journal(snapshot));
         checks.push(past::history(snapshot));
         checks.push(agent::warnings(&snapshot.status));

@@ -30,6 +30,7 @@ pub mod pods;
 pub mod power;
 pub mod ready;
 pub mod route;
+pub mod smart;
 pub mod snapshot;
 pub mod talos;
 pub mod task;

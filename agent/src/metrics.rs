@@ -14,6 +14,7 @@ mod nfs_server;
 mod nut;
 mod page;
 mod past;
+mod smart;
 #[cfg(test)]
 pub(crate) mod tests;
 mod units;
@@ -62,7 +63,7 @@ const OWN: [&Family; 28] = [
 /// `docs/metrics.md`.
 pub fn families() -> impl Iterator<Item = &'static Family> {
     let host = holding::FAMILIES.into_iter().chain(filesystem::FAMILIES).chain(past::FAMILIES);
-    let host = host.chain(battery::FAMILIES);
+    let host = host.chain(battery::FAMILIES).chain(smart::FAMILIES);
     OWN.into_iter().chain(nfs_family::FAMILIES).chain(host)
 }
 

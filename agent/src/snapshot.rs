@@ -20,6 +20,7 @@ use crate::journal;
 use crate::mounts::NfsMount;
 use crate::nfsd;
 use crate::past::Past;
+use crate::smart;
 use crate::talos;
 use crate::units;
 
@@ -65,6 +66,8 @@ pub struct Snapshot {
     pub units: Option<Arc<units::Report>>,
     /// How this machine fares, by checks of its own; none before the first look.
     pub host: Option<Arc<health::host::Report>>,
+    /// How its disks fare; none where nobody asks them, and before the first look.
+    pub smart: Option<Arc<smart::Report>>,
     /// What is known of Talos; none on a host without it.
     pub talos: Option<Arc<talos::View>>,
     /// Checks that the agent makes itself, such as those of certificates.

@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use curfew_coordinator::Phase;
 use curfew_tests::debian::story::{PATIENCE, play};
 use curfew_tests::debian::{End, Server};
+use curfew_tests::http;
 use curfew_tests::{Fact, Host, Lab, ground};
 use nix::sys::signal::Signal;
 
@@ -24,14 +25,30 @@ fn systemd_brings_the_agent_back_whatever_ends_it_and_the_outage_goes_on() -> Re
 
 fn is_killed_by_its_watchdog_when_it_hangs(lab: &mut Lab) -> Result<()> {
     assert_eq!(lab.restarts()?, 0);
+    has_the_disks_asked(lab)?;
     lab.signal_agent(Host::Nfs, Signal::SIGSTOP)?;
     lab.eventually("systemd starts it again", PATIENCE, |lab| {
         lab.restarts().is_ok_and(|count| count == 1)
     })?;
     lab.until_whole(PATIENCE)?;
+    // It reads at its start what was left for it, in its own sandbox.
+    lab.eventually("it says how the disks fare", PATIENCE, |_| {
+        http::get(Host::Nfs, "/health")
+            .is_ok_and(|page| page.body.contains("unknown: smartctl is not installed"))
+    })?;
     let journal = lab.server()?.shell("journalctl --boot --unit=curfew --no-pager")?;
     assert!(journal.contains("watchdog"), "{journal}");
     lab.ensure_untouched()
+}
+
+/// The timer came with the agent; the folder is root's.
+fn has_the_disks_asked(lab: &Lab) -> Result<()> {
+    let server = lab.server()?;
+    server.shell("systemctl is-active curfew-smart.timer && systemctl start curfew-smart")?;
+    let summary = server.read("/run/curfew-smart/summary").context("a summary")?;
+    assert!(summary.contains(" smartctl=missing "), "{summary}");
+    server.shell("! runuser -u curfew -- touch /run/curfew-smart/summary")?;
+    Ok(())
 }
 
 fn goes_on_where_it_was_when_restarted_and_killed(lab: &mut Lab) -> Result<()> {

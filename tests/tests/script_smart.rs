@@ -193,9 +193,7 @@ fn it_ends_at_once_when_it_is_told_to_while_a_disk_hangs() -> Result<()> {
     let told = ground::now();
     eventually("it ends", STOP_LIMIT, || has_ended(&mut child))?;
     assert!(ground::now().since(told) < STOP_LIMIT);
-    eventually("what it started ends", STOP_LIMIT, || {
-        kill(Pid::from_raw(asked), None).is_err()
-    })
+    eventually("what it started ends", STOP_LIMIT, || kill(Pid::from_raw(asked), None).is_err())
 }
 
 fn eventually(what: &str, limit: Duration, mut is: impl FnMut() -> bool) -> Result<()> {

@@ -32,6 +32,7 @@ use crate::nfsd;
 use crate::past::Past;
 use crate::peer::{Outgoing, PeersStatus};
 use crate::power::{self, Cut, Goal, Outcome, Power, Stopping};
+use crate::smart;
 use crate::snapshot::{Holding, Place, Snapshot};
 use crate::talos;
 use crate::task::{Restarts, Supervisor};
@@ -75,6 +76,7 @@ pub(super) struct Outlets {
     /// Of systemd; none on a host without it.
     pub(super) units: Option<watch::Receiver<Option<Arc<units::Report>>>>,
     pub(super) host: watch::Receiver<Option<Arc<health::host::Report>>>,
+    pub(super) smart: watch::Receiver<Option<Arc<smart::Report>>>,
     pub(super) others: Others,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) restarts: watch::Receiver<Restarts>,

@@ -38,6 +38,7 @@ pub(super) fn first(coordinator: &Coordinator, at: Time, fresh: Duration) -> Sna
         filesystems: None,
         units: None,
         host: None,
+        smart: None,
         talos: None,
         extra: Vec::new(),
     }
@@ -66,6 +67,7 @@ pub(super) fn snapshot(outlets: &Outlets, coordinator: &Coordinator, at: Time) -
         filesystems: outlets.filesystems.borrow().clone(),
         units: outlets.units.as_ref().and_then(|units| units.borrow().clone()),
         host: outlets.host.borrow().clone(),
+        smart: outlets.smart.borrow().clone(),
         talos: outlets.talos.as_ref().map(|talos| Arc::clone(&talos.borrow())),
         extra: extra(outlets),
     }

@@ -99,6 +99,7 @@ pub(crate) fn snapshot() -> Snapshot {
         filesystems: None,
         units: None,
         host: None,
+        smart: None,
         talos: None,
         extra: Vec::new(),
     }

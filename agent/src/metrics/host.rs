@@ -120,8 +120,14 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// Where Debian's packages put their files for `node_exporter`.
 const TEXT_FOLDER: &str = "var/lib/prometheus/node-exporter";
 /// Names that the rest of the page has.
-const RESERVED: [&str; 5] =
-    ["curfew_", "network_ups_tools_", "node_filesystem_", "node_nfsd_", "node_systemd_"];
+const RESERVED: [&str; 6] = [
+    "curfew_",
+    "network_ups_tools_",
+    "node_filesystem_",
+    "node_nfsd_",
+    "node_systemd_",
+    "smartctl_",
+];
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use super::{
     PHASE, PLAN_MARGIN, PLAN_RUNTIME_LEFT, PLAN_TIME_NEEDED, PLANNED_STOP, SHUTDOWN, STOP_TIME,
     TALOS_CONTACT, TALOS_INFO, TALOS_STAGE, TRIGGER, UPS_CUT_METHOD, UPS_FOREIGN_CLIENTS,
     UPS_READING_AGE, UPS_RETURN_PROMISED, battery, filesystem, holding, nfs_server, nut, past,
+    smart,
 };
 use crate::health::{Health, State};
 use crate::snapshot::Snapshot;
@@ -55,6 +56,9 @@ pub fn collect(snapshot: &Snapshot, counters: &Counters) -> Samples {
     }
     if let Some(report) = &snapshot.filesystems {
         filesystem::record(page, report);
+    }
+    if let Some(report) = &snapshot.smart {
+        smart::record(page, report);
     }
     if let Some(view) = &snapshot.talos {
         talos(page, view);

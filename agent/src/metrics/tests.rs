@@ -32,6 +32,7 @@ pub(crate) fn busy() -> (Snapshot, Counters) {
         ..stuck[0].clone()
     });
     snapshot.filesystems = Some(Arc::new(disks));
+    snapshot.smart = Some(Arc::new(smart_disks()));
     snapshot.talos = Some(Arc::new(crate::health::talos::tests::view()));
     snapshot.past = Some(Arc::new(crate::past::tests::example()));
     let counters = Counters::new();
@@ -39,6 +40,11 @@ pub(crate) fn busy() -> (Snapshot, Counters) {
     counters.wake_packet("k8s-1");
     counters.wake_packet("k8s-1");
     (snapshot, counters)
+}
+
+fn smart_disks() -> crate::smart::Report {
+    use crate::smart::tests::{HARD_DISK, NVME, answer, disk, report};
+    report(vec![disk("sda", answer(HARD_DISK, &[])), disk("nvme0", answer(NVME, &[]))])
 }
 
 /// Returns the values of the page by series.
