@@ -123,10 +123,18 @@ impl Report {
 impl Disk {
     /// Returns what it said last, if it is still there to stand by it.
     pub fn says(&self) -> Option<&Answer> {
+        if self.is_left_out() {
+            return None;
+        }
         match self.standing {
             Standing::Answered | Standing::Asleep => self.answer.as_ref()?.as_deref().ok(),
             Standing::Silent(_) | Standing::Offline | Standing::Unknown => None,
         }
+    }
+
+    /// Returns whether nobody asks it any more, though others are asked.
+    pub fn is_left_out(&self) -> bool {
+        self.tried >= OLD_AFTER
     }
 
     /// Returns whether what changes by the hour, such as the temperature, is still so.

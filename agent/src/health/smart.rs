@@ -115,6 +115,10 @@ impl Finding {
 
 fn judge_disk(disk: &Disk, hot_above: Option<u8>) -> Vec<Finding> {
     let one = |state, what: &str, remedy| vec![Finding::new(state, disk, what, remedy)];
+    if disk.is_left_out() {
+        let what = format!("has not been asked for {}", span(disk.tried));
+        return one(State::Unknown, &what, ask_anew());
+    }
     match disk.standing {
         Standing::Offline => {
             return one(State::Fail, "was given up by the kernel", of_the_kernel(disk));

@@ -32,7 +32,7 @@ pub(crate) const HARD_DISK: &str = r#"{"json_format_version":[1,0],"smartctl":{"
 "flags":{"value":48,"string":"----CK "},"raw":{"value":0,"string":"0"}}]},
 "power_on_time":{"hours":31337},"power_cycle_count":42,"temperature":{"current":32}}"#;
 
-/// An NVMe disk that fares well.
+/// An `NVMe` disk that fares well.
 pub(crate) const NVME: &str = r#"{"smartctl":{"version":[7,4],"exit_status":0},
 "device":{"name":"/dev/nvme0","info_name":"/dev/nvme0","type":"nvme","protocol":"NVMe"},
 "model_name":"MAKER NV1000","serial_number":"NV-0001","firmware_version":"4B2QEXM7",
@@ -81,14 +81,14 @@ const SUMMARY: &str = "at=19900 smartctl=found virtual=vda left-out=0\n";
 fn folder(files: &[(&str, &str)]) -> TestDirectory {
     let folder = TestDirectory::new();
     for (name, text) in files {
-        fs::write(folder.path().join(name), text).unwrap();
+        folder.write(name, text);
     }
     folder
 }
 
 fn asked(files: &[(&str, &str)]) -> Disks {
     let folder = folder(files);
-    fs::write(folder.path().join("summary"), SUMMARY).unwrap();
+    folder.write("summary", SUMMARY);
     match file::read(folder.path(), NOW).unwrap() {
         Found::Asked(age, disks) => {
             assert_eq!(age, Duration::from_secs(100));

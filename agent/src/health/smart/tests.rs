@@ -44,9 +44,9 @@ fn an_ata_disk_is_judged_by_what_it_says_and_counts() {
     const PREFAIL: (&str, &str) = ("\"when_failed\":\"\"", "\"when_failed\":\"now\"");
     const PAST: (&str, &str) = ("\"when_failed\":\"\"", "\"when_failed\":\"past\"");
     let raw = |name: &str, number: u32| {
-        let from = HARD_DISK.find(name).unwrap();
-        let end = from + HARD_DISK[from..].find("\"string\":\"0\"}").unwrap();
-        format!("{}\"string\":\"{number}\"}}{}", &HARD_DISK[..end], &HARD_DISK[end + 13..])
+        let (before, after) = HARD_DISK.split_once(name).unwrap();
+        let after = after.replacen("\"string\":\"0\"}", &format!("\"string\":\"{number}\"}}"), 1);
+        format!("{before}{name}{after}")
     };
     for (json, edits, wanted, words) in [
         (HARD_DISK.to_owned(), vec![FAILED], State::Fail, "sda says itself that it is failing: "),
@@ -181,6 +181,11 @@ fn a_disk_that_cannot_be_asked_says_why() {
     assert!(text.starts_with("sdb has not answered smartctl for 2 times in a row: "), "{text}");
     assert_eq!(with(Standing::Offline, true).0, State::Fail);
     assert_eq!(with(Standing::Unknown, false).0, State::Unknown);
+    let mut left_out = disk("sdb", answer(HARD_DISK, &[]));
+    left_out.tried = Duration::from_hours(5);
+    let (state, text) = look(vec![left_out]);
+    assert_eq!(state, State::Unknown);
+    assert!(text.starts_with("unknown: sdb has not been asked for 5 h: "), "{text}");
     let (state, text) = with(Standing::Asleep, false);
     assert_eq!(state, State::Unknown);
     assert!(text.starts_with("unknown: sdb sleeps, and has not been asked"), "{text}");
