@@ -34,7 +34,6 @@ impl Stage {
         for place in ["/run/", "/etc/", "/lib/nut", "/dev/kmsg", "/dev/console"] {
             staged = staged.replace(place, &format!("{root}{}", place.trim_start_matches('/')));
         }
-        let mut staged = staged;
         for place in ["proc", "sys", "dev"] {
             staged = staged.replace(&format!("=/{place}\n"), &format!("={root}{place}\n"));
         }
