@@ -1,4 +1,4 @@
-//! Asks an agent over HTTP how things stand, as `curfew status` and the demo do.
+//! Asks an agent over HTTP how things stand, as `curfew status` and the demo do, or what has been.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -59,15 +59,19 @@ pub enum AskError {
         at: SocketAddr,
     },
     /// It answers, but not with a status.
-    #[error("what answers at {at} is no agent of Curfew: it says {status} to {PATH}")]
+    #[error(
+        "what answers at {at} is no agent of Curfew, or an older one: it says {status} to {path}"
+    )]
     Refuse {
         /// Where.
         at: SocketAddr,
         /// What it said.
         status: StatusCode,
+        /// What it was asked for.
+        path: String,
     },
-    /// A status that this version cannot read.
-    #[error("the status of {at} is not one that this version of curfew can read")]
+    /// An answer that this version cannot read.
+    #[error("the answer of {at} is not one that this version of curfew can read")]
     Decode {
         /// Where.
         at: SocketAddr,
@@ -118,7 +122,12 @@ pub struct CheckAnswer {
 
 /// Asks the agent at `at`, and returns its document as it came.
 pub async fn document(at: SocketAddr) -> Result<Bytes, AskError> {
-    timeout(LIMIT, exchange(at)).await.unwrap_or(Err(AskError::TimeOut { at }))
+    within_limit(at, PATH).await
+}
+
+/// Asks the agent at `at` what has been, at most `limit` of each, and returns its document.
+pub async fn history(at: SocketAddr, limit: usize) -> Result<Bytes, AskError> {
+    within_limit(at, &format!("{HISTORY}?limit={limit}")).await
 }
 
 /// Asks the agent at `at`, and reads its document.
@@ -131,24 +140,31 @@ pub fn decode(at: SocketAddr, document: &[u8]) -> Result<Answer, AskError> {
     serde_json::from_slice(document).map_err(|source| AskError::Decode { at, source })
 }
 
-async fn exchange(at: SocketAddr) -> Result<Bytes, AskError> {
+async fn within_limit(at: SocketAddr, path: &str) -> Result<Bytes, AskError> {
+    timeout(LIMIT, exchange(at, path)).await.unwrap_or(Err(AskError::TimeOut { at }))
+}
+
+async fn exchange(at: SocketAddr, path: &str) -> Result<Bytes, AskError> {
     let stream = TcpStream::connect(at).await;
     let stream = stream.map_err(|source| AskError::Connect { at, source })?;
     let failed = |source| AskError::Exchange { at, source };
     let (mut requests, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     let asking = async {
-        let request = Request::get(PATH)
+        let request = Request::get(path)
             .header(HOST, at.to_string())
             .body(Empty::<Bytes>::new())
-            .expect("a constant path and an address make a request");
+            .expect("a path of ours and an address make a request");
         let answer = requests.send_request(request).await.map_err(failed)?;
         let (head, body) = answer.into_parts();
         match head.status {
             StatusCode::OK => {}
             // An agent with a coordinator has a status for everybody whom it lets in.
             StatusCode::SERVICE_UNAVAILABLE => return Err(AskError::Standby { at }),
-            status => return Err(AskError::Refuse { at, status }),
+            status => {
+                let path = path.to_owned();
+                return Err(AskError::Refuse { at, status, path });
+            }
         }
         let body = Limited::new(body, LEN_MAX).collect().await;
         Ok(body.map_err(|source| AskError::Body { at, source })?.to_bytes())
@@ -169,6 +185,8 @@ async fn exchange(at: SocketAddr) -> Result<Bytes, AskError> {
 
 /// Where the status is.
 const PATH: &str = "/api/v1/status";
+/// Where the past is.
+const HISTORY: &str = "/api/v1/history";
 /// An agent answers from memory: in milliseconds, or on a machine that is in deep trouble.
 const LIMIT: Duration = Duration::from_secs(3);
 /// A status of a hundred hosts is some 100 KiB.

@@ -1,6 +1,7 @@
 //! The command line: what a person types, and what comes back.
 
 mod demo;
+mod history;
 mod operator;
 mod peers;
 mod reboot;
@@ -52,6 +53,8 @@ enum Command {
     },
     /// Show how the cluster stands, as an agent sees it.
     Status(status::StatusArgs),
+    /// Show the outages, shutdowns and recoveries of a host, as its agent tells them.
+    History(history::HistoryArgs),
     /// Make the certificates of the cluster.
     #[command(subcommand)]
     Pki(peers::Pki),
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
             ExitCode::from(outcome.exit_code)
         }
         Command::Status(args) => status::status(&args),
+        Command::History(args) => history::history(&args),
         Command::Pki(pki) => peers::pki(&pki),
         Command::Demo(args) => demo::demo(&args),
         Command::Simulate(args) => simulate::simulate(&args),

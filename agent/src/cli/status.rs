@@ -16,6 +16,16 @@ use crate::cluster_file::ClusterFile;
 
 #[derive(Args, Debug)]
 pub(super) struct StatusArgs {
+    #[command(flatten)]
+    asked: Asked,
+    /// Print the document of the agent as it is.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which agent is asked.
+#[derive(Args, Debug)]
+pub(super) struct Asked {
     /// The agent to ask; by default that of this host in the cluster file, else 127.0.0.1.
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = parse_at)]
     at: Option<SocketAddr>,
@@ -25,24 +35,22 @@ pub(super) struct StatusArgs {
     /// The host of the cluster file to ask; the machine's own name if it is not given.
     #[arg(long, env = "CURFEW_HOST", value_name = "NAME")]
     host: Option<String>,
-    /// Print the document of the agent as it is.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Asks and prints.
 pub(super) fn status(args: &StatusArgs) -> ExitCode {
-    let asked = place(args).and_then(|at| in_runtime(async { Ok(ask_and_print(at, args).await?) }));
-    match asked {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failed) => {
-            complain(format_args!("curfew: {failed:#}"));
-            if let Some(remedy) = failed.downcast_ref().map(remedy) {
-                complain(remedy);
-            }
-            ExitCode::FAILURE
-        }
+    let place = args.asked.place();
+    let asked = place.and_then(|at| in_runtime(async { Ok(ask_and_print(at, args).await?) }));
+    asked.map_or_else(|failed| fail(&failed), |()| ExitCode::SUCCESS)
+}
+
+/// Says why there is no answer, and what to do.
+pub(super) fn fail(failed: &anyhow::Error) -> ExitCode {
+    complain(format_args!("curfew: {failed:#}"));
+    if let Some(remedy) = failed.downcast_ref().map(remedy) {
+        complain(remedy);
     }
+    ExitCode::FAILURE
 }
 
 async fn ask_and_print(at: SocketAddr, args: &StatusArgs) -> Result<(), AskError> {
@@ -55,26 +63,32 @@ async fn ask_and_print(at: SocketAddr, args: &StatusArgs) -> Result<(), AskError
     Ok(())
 }
 
-/// Returns which agent is asked.
-fn place(args: &StatusArgs) -> anyhow::Result<SocketAddr> {
-    if let Some(at) = args.at {
-        return Ok(at);
+impl Asked {
+    /// Returns which agent is asked.
+    pub(super) fn place(&self) -> anyhow::Result<SocketAddr> {
+        if let Some(at) = self.at {
+            return Ok(at);
+        }
+        let usual = Path::new(USUAL_FILE);
+        let file = self.cluster.as_deref().or_else(|| usual.exists().then_some(usual));
+        let Some(file) = file else {
+            // A name without a file leads nowhere, and the local agent may be another host.
+            anyhow::ensure!(
+                self.host.is_none(),
+                "--host needs --cluster FILE, or use --at ADDRESS"
+            );
+            return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), HTTP_PORT));
+        };
+        let name = app::host_name(self.host.as_deref())?;
+        let (cluster, _findings) = ClusterFile::load(file).with_context(|| {
+            format!("see `curfew check {}`, or use --at ADDRESS", file.display())
+        })?;
+        let host = cluster.host(&name).context("name one with --host NAME, or use --at ADDRESS")?;
+        let at = host.network.http_listen();
+        // What listens everywhere is asked where it is reached.
+        let ip = if at.ip().is_unspecified() { host.network.address } else { at.ip() };
+        Ok(SocketAddr::new(ip, at.port()))
     }
-    let usual = Path::new(USUAL_FILE);
-    let file = args.cluster.as_deref().or_else(|| usual.exists().then_some(usual));
-    let Some(file) = file else {
-        // A name without a file leads nowhere, and the local agent may be another host.
-        anyhow::ensure!(args.host.is_none(), "--host needs --cluster FILE, or use --at ADDRESS");
-        return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), HTTP_PORT));
-    };
-    let name = app::host_name(args.host.as_deref())?;
-    let (cluster, _findings) = ClusterFile::load(file)
-        .with_context(|| format!("see `curfew check {}`, or use --at ADDRESS", file.display()))?;
-    let host = cluster.host(&name).context("name one with --host NAME, or use --at ADDRESS")?;
-    let at = host.network.http_listen();
-    // What listens everywhere is asked where it is reached.
-    let ip = if at.ip().is_unspecified() { host.network.address } else { at.ip() };
-    Ok(SocketAddr::new(ip, at.port()))
 }
 
 /// Takes an address with or without a port.
@@ -131,17 +145,16 @@ mod tests {
     #[test]
     fn the_cluster_file_says_where_the_own_agent_is() {
         let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/rehearsal.toml");
-        let args = |host: Option<&str>, cluster: Option<&str>| StatusArgs {
+        let args = |host: Option<&str>, cluster: Option<&str>| Asked {
             at: None,
             cluster: cluster.map(PathBuf::from),
             host: host.map(str::to_owned),
-            json: false,
         };
-        let at = place(&args(Some("k8s-1"), Some(example))).unwrap();
+        let at = args(Some("k8s-1"), Some(example)).place().unwrap();
         assert_eq!(at, "127.0.0.11:9100".parse().unwrap());
-        let unknown = place(&args(Some("k8s-9"), Some(example))).unwrap_err();
+        let unknown = args(Some("k8s-9"), Some(example)).place().unwrap_err();
         assert!(format!("{unknown:#}").contains("--host NAME"), "{unknown:#}");
-        let missing = place(&args(Some("nfs"), Some("/nonexistent"))).unwrap_err();
+        let missing = args(Some("nfs"), Some("/nonexistent")).place().unwrap_err();
         assert!(format!("{missing:#}").contains("--at ADDRESS"), "{missing:#}");
     }
 }
