@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """What a page with the metrics of the host costs, beside node_exporter on the same machine.
 
-  host_page.py [--curfew target/release/curfew] [--scrapes 300] [--rounds 4] [--long 10000]
+  host_page.py [--curfew target/release/curfew] [--scrapes 300] [--rounds 4] [--long 10000] [--harness FOLDER] [--maps]
 
 Three agents on loopback with a real upsd (as spine.py starts them), one of which is scraped; beside it node_exporter
 with its default collectors and with those that Curfew has, each with and without gzip. They take turns in one run, since
 machines are noisy. Prints the time on a processor and the latency of a scrape, and resident memory before and after
-`--long` scrapes. Needs nut-server and prometheus-node-exporter. A benchmark is not a test: it asserts nothing.
+`--long` scrapes. With `--harness` the `scrape_bench.py` of that folder measures the same processes instead, which asks as
+Prometheus does, and prints ratios; what follows `--` is handed to it. `--maps` tells what is resident, by mapping. Needs nut-server and prometheus-node-exporter. A benchmark is not a test: it asserts nothing.
 """
-import argparse, http.client, os, statistics, time
+import argparse, collections, http.client, os, statistics, subprocess, sys, time
 
 import spine
 
@@ -24,6 +25,19 @@ def ticks(pid):
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def maps(pid):
+    """Prints the mappings of a process of which most is resident."""
+    resident, name = collections.Counter(), ""
+    with open(f"/proc/{pid}/smaps") as file:
+        for line in file:
+            words = line.split()
+            if words[0] == "Rss:":
+                resident[name] += int(words[1])
+            elif not words[0].endswith(":"):
+                name = f"{os.path.basename(words[5]) if len(words) > 5 else 'anonymous'} {words[1]}"
+    print(", ".join(f"{name} {size} KiB" for name, size in resident.most_common(12)))
 
 
 def scrape(address, count, headers):
@@ -44,6 +58,9 @@ def main():
     parser.add_argument("--scrapes", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--long", type=int, default=10000)
+    parser.add_argument("--harness")
+    parser.add_argument("--maps", action="store_true")
+    parser.add_argument("more", nargs="*")
     options = parser.parse_args()
     rig = spine.Rig(os.path.abspath(options.curfew))
     try:
@@ -54,6 +71,17 @@ def main():
             process = rig.spawn(name, ["prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}"] + more)
             targets[name] = ("127.0.0.1", port, process.pid)
         time.sleep(3)
+        if options.maps:
+            maps(targets["curfew"][2])
+        if options.harness:
+            command = [sys.executable, os.path.join(options.harness, "scrape_bench.py"), "--baseline", "node_exporter"]
+            for name, (host, port, pid) in targets.items():
+                name = name.replace(" ", "_")
+                command += ["--target", f"name={name},url=http://{host}:{port}/metrics,pid={pid}"]
+            subprocess.run(command + ["--out", os.path.join(rig.dir, "result.json")] + options.more, check=True)
+            if options.maps:
+                maps(targets["curfew"][2])
+            return
         before = {name: spine.memory(pid) for name, (*_, pid) in targets.items()}
         used, times, sizes = {}, {}, {}
         for _ in range(options.rounds):

@@ -92,6 +92,13 @@ impl Prometheus {
         Ok(list(&answer, "/data/result").len())
     }
 
+    /// Returns the type of a family, as the agents name it in the form that Prometheus asks for.
+    pub fn kind(&self, family: &str) -> Result<Option<String>> {
+        let answer = ask(&format!("/api/v1/metadata?metric={}", encoded(family)))?;
+        let first = list(&answer, &format!("/data/{family}")).first();
+        Ok(first.and_then(|it| it["type"].as_str()).map(str::to_owned))
+    }
+
     /// Returns for how many seconds it has run.
     pub fn age_seconds(&self) -> Result<u64> {
         Ok(now()?.saturating_sub(self.started).as_secs())

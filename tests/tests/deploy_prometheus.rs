@@ -1,11 +1,18 @@
 //! A real Prometheus with the rules of `deploy/` sees three agents through faults and an outage and
 //! back: alerts fire and clear, and every query of the dashboard has data.
 
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use curfew_tests::battery::FULL_SECONDS;
 use curfew_tests::deploy::{self, Query};
+use curfew_tests::http;
+use curfew_tests::process::Program;
 use curfew_tests::prometheus::Firing;
 use curfew_tests::story::BACK;
 use curfew_tests::{Host, Lab, Prometheus, Setup};
@@ -23,6 +30,8 @@ fn alerts_fire_and_clear_and_no_panel_is_empty_through_an_outage_and_back() -> R
     lab.eventually("every rule is evaluated", LIMIT, |_| {
         prometheus.good_rules().is_ok_and(|good| good == rules)
     })?;
+    until_understood(&mut lab, &prometheus)?;
+    ensure_names_are_no_worse(&mut lab)?;
 
     // A worn battery, and a host that nobody can reach.
     lab.replace_battery(WORN_SECONDS)?;
@@ -60,6 +69,69 @@ fn alerts_fire_and_clear_and_no_panel_is_empty_through_an_outage_and_back() -> R
     let failed = prometheus.failed_evaluations()?;
     assert!(failed < 0.5, "{failed} evaluations of rules have failed");
     ensure_no_panel_is_empty(&prometheus).inspect_err(|_| lab.fail())
+}
+
+/// Prometheus asks for OpenMetrics first, and for gzip: so it has had that, and has understood it.
+fn until_understood(lab: &mut Lab, prometheus: &Prometheus) -> Result<()> {
+    for (family, kind) in [
+        ("node_cpu_seconds", "counter"),
+        ("node_vmstat_pgfault", "unknown"),
+        ("node_load1", "gauge"),
+        ("curfew_build_info", "gauge"),
+        ("curfew_journal_write_failures", "counter"),
+        ("network_ups_tools_battery_charge", "gauge"),
+    ] {
+        lab.eventually(&format!("{family} is known as a {kind}"), LIMIT, |_| {
+            prometheus.kind(family).is_ok_and(|found| found.as_deref() == Some(kind))
+        })?;
+    }
+    for series in ["node_cpu_seconds_total", "curfew_journal_write_failures_total"] {
+        ensure!(prometheus.count(series)? >= Host::ALL.len(), "{series} is not there");
+    }
+    Ok(())
+}
+
+/// promtool has nothing against our own names, and against those that we have inherited no more
+/// than against the page of a `node_exporter` beside the agent.
+fn ensure_names_are_no_worse(lab: &mut Lab) -> Result<()> {
+    let host = Host::Nfs;
+    let address = SocketAddr::from((host.address(), EXPORTER_PORT));
+    let program = Path::new("/usr/bin/prometheus-node-exporter");
+    let log = lab.folder().join("node-exporter.log");
+    let exporter = Program::new(&lab.network().namespace(host), program, &log);
+    let collectors = MORE_COLLECTORS.map(|name| format!("--collector.{name}"));
+    let listen = [format!("--web.listen-address={address}")];
+    let _exporter = exporter.args(listen).args(collectors).start()?;
+    let mut theirs = String::new();
+    lab.eventually("node_exporter answers", LIMIT, |_| {
+        let answer = http::ask(address, "/metrics", Duration::from_secs(2));
+        theirs = answer.map(|answer| answer.body).unwrap_or_default();
+        theirs.contains("node_load1")
+    })?;
+    let theirs = findings(&theirs)?;
+    let ours = findings(&http::get(host, "/metrics")?.body)?;
+    let is_excused = |finding: &&String| {
+        INHERITED.iter().any(|(name, _)| finding.starts_with(name)) || theirs.contains(*finding)
+    };
+    let worse: Vec<_> = ours.iter().filter(|finding| !is_excused(finding)).collect();
+    ensure!(worse.is_empty(), "promtool: {worse:#?}");
+    let own: Vec<_> = ours.iter().filter(|finding| finding.starts_with("curfew_")).collect();
+    ensure!(own.is_empty(), "promtool: {own:#?}");
+    ensure!(ours.len() > 10, "promtool finds as good as nothing: {ours:#?}");
+    Ok(())
+}
+
+/// Returns what promtool has against the names on a page; one that it cannot read is an error.
+fn findings(page: &str) -> Result<BTreeSet<String>> {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped());
+    let mut promtool = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    promtool.stdin.take().context("it is piped")?.write_all(page.as_bytes())?;
+    let output = promtool.wait_with_output()?;
+    let said = String::from_utf8([output.stdout, output.stderr].concat())?;
+    // 3 is for findings alone, 1 for a page that cannot be parsed.
+    ensure!(matches!(output.status.code(), Some(0 | 3)), "promtool: {said}\n{page}");
+    Ok(said.lines().map(str::to_owned).collect())
 }
 
 fn until_firing(lab: &mut Lab, prometheus: &Prometheus, labels: &[(&str, &str)]) -> Result<()> {
@@ -154,6 +226,18 @@ const NOT_HERE: [(&str, &str); 11] = [
     ("node_hwmon_", "this machine may be a virtual one, without sensors"),
 ];
 const NO_SERVER: &str = "the owner's operating system is played and serves no NFS";
+/// What promtool may find, by the beginning of its line, with the reason why it is not on the page
+/// of the `node_exporter` beside it, which is Debian's, version 1.5.
+const INHERITED: [(&str, &str); 5] = [
+    ("network_ups_tools_", "the names of NUT's variables, as the NUT exporters have them"),
+    ("node_hwmon_freq_freq_mhz ", "node_exporter has it since version 1.6"),
+    ("node_netstat_TcpExt_TCPOFOQueue ", "node_exporter has it since version 1.6"),
+    ("node_netstat_TcpExt_TCPRcvQDrop ", "node_exporter has it since version 1.6"),
+    ("node_systemd_socket_refused_connections_total ", "its collector systemd is not on there"),
+];
+/// Collectors that we have and `node_exporter` has not without being told to.
+const MORE_COLLECTORS: [&str; 1] = ["mountstats"];
+const EXPORTER_PORT: u16 = 9190;
 /// Full, it lasts for less than the plan of the laboratory needs.
 const WORN_SECONDS: u32 = 10;
 /// For what takes seconds on a machine that is busy with other tests.

@@ -113,6 +113,10 @@ fn write_series(page: &mut String, name: &str, labels: &str, value: f64) {
 }
 
 fn write_help(page: &mut String, help: &str, format: Format) {
+    if !help.contains(['\\', '\n', '"']) {
+        page.push_str(help);
+        return;
+    }
     for character in help.chars() {
         match character {
             '\\' => page.push_str("\\\\"),
