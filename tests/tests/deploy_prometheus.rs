@@ -86,7 +86,9 @@ fn until_understood(lab: &mut Lab, prometheus: &Prometheus) -> Result<()> {
         })?;
     }
     for series in ["node_cpu_seconds_total", "curfew_journal_write_failures_total"] {
-        ensure!(prometheus.count(series)? >= Host::ALL.len(), "{series} is not there");
+        lab.eventually(&format!("{series} is there of each host"), LIMIT, |_| {
+            prometheus.count(series).is_ok_and(|count| count >= Host::ALL.len())
+        })?;
     }
     Ok(())
 }
