@@ -135,13 +135,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Reads what of the log is wanted: by target and level alone, since what filters fields as well
+/// brings regular expressions along. Nothing, and what nobody understands, is `info`.
+fn log_filter(wanted: &str) -> Targets {
+    let read = if wanted.trim().is_empty() { None } else { wanted.parse().ok() };
+    read.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
+}
+
 fn run_agent(run: Run) -> ExitCode {
-    // By target and level alone: what filters fields as well brings regular expressions along,
-    // a twelfth of the binary.
-    let wanted = std::env::var("CURFEW_LOG").ok().and_then(|it| it.parse::<Targets>().ok());
-    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let wanted = std::env::var("CURFEW_LOG").unwrap_or_default();
     let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE);
-    log.with_writer(io::stderr).finish().with(filter).init();
+    log.with_writer(io::stderr).finish().with(log_filter(&wanted)).init();
     let Run { cluster, host, state, pki, stay_up, end_with } = run;
     if let Some(failed) = end_with.and_then(|parent| end_with_parent(parent).err()) {
         complain(format_args!("curfew: {failed:#}"));
@@ -206,5 +210,31 @@ fn say(line: impl Display) {
 fn complain(line: impl Display) {
     if writeln!(io::stderr(), "{line}").is_err() {
         tracing::debug!("nobody reads the errors");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn the_log_is_filtered_by_target_and_level() {
+        let shows =
+            |wanted: &str, target: &str, level| log_filter(wanted).would_enable(target, &level);
+        for (wanted, target, level, is_shown) in [
+            ("", "curfew::app", Level::INFO, true),
+            (" ", "curfew::app", Level::DEBUG, false),
+            ("debug", "zbus", Level::DEBUG, true),
+            ("info,curfew::peer=debug,curfew_nut=trace", "curfew::peer::tls", Level::DEBUG, true),
+            ("info,curfew::peer=debug,curfew_nut=trace", "curfew::app", Level::DEBUG, false),
+            ("info,curfew::peer=debug,curfew_nut=trace", "curfew_nut", Level::TRACE, true),
+            ("error", "curfew::app", Level::WARN, false),
+            ("no=such=filter", "curfew::app", Level::INFO, true),
+            ("no=such=filter", "curfew::app", Level::DEBUG, false),
+        ] {
+            assert_eq!(shows(wanted, target, level), is_shown, "{wanted:?} {target} {level}");
+        }
     }
 }

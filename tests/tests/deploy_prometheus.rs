@@ -71,7 +71,7 @@ fn alerts_fire_and_clear_and_no_panel_is_empty_through_an_outage_and_back() -> R
     ensure_no_panel_is_empty(&prometheus).inspect_err(|_| lab.fail())
 }
 
-/// Prometheus asks for OpenMetrics first, and for gzip: so it has had that, and has understood it.
+/// Prometheus asks for `OpenMetrics` and gzip first: so it has had that, and has understood it.
 fn until_understood(lab: &mut Lab, prometheus: &Prometheus) -> Result<()> {
     for (family, kind) in [
         ("node_cpu_seconds", "counter"),

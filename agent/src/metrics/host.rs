@@ -1,14 +1,18 @@
 //! What this host is doing, collected when somebody looks: the metrics of `node_exporter`.
+//!
+//! Pages are made on one thread, which nobody else uses: what `malloc` keeps for a page, it keeps
+//! for each thread that ever made one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use curfew_host::systemd;
 use curfew_host::{Collected, Host, Outcome, Roots, Selection, Settings};
-use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -38,10 +42,8 @@ impl Default for Sources {
 /// Collects for one reader at a time.
 #[derive(Debug)]
 pub struct HostMetrics {
-    host: Arc<Host>,
+    maker: Mutex<Maker>,
     shows_units: bool,
-    /// What failed at the last look, so that it is told once.
-    failures: Mutex<BTreeMap<&'static str, String>>,
 }
 
 impl HostMetrics {
@@ -60,7 +62,8 @@ impl HostMetrics {
         let selection = collecting.without.iter().fold(all, |all, name| all.without(name));
         let host = Host::new(Roots { proc, sys, root, udev }, settings, &selection);
         let shows_units = !collecting.without.contains(&systemd::COLLECTOR);
-        Self { host: Arc::new(host), shows_units, failures: Mutex::default() }
+        let (host, failures) = (Arc::new(host), BTreeMap::new());
+        Self { maker: Mutex::new(Maker { host, questions: None, failures }), shows_units }
     }
 
     /// Returns whether the units of systemd, which others ask about, are to be on the page.
@@ -75,16 +78,16 @@ impl HostMetrics {
         make: impl FnOnce(&Collected) -> T + Send + 'static,
     ) -> Option<T> {
         let looking = async {
-            let mut failures = self.failures.lock().await;
-            let host = Arc::clone(&self.host);
-            let (collected, made) = spawn_blocking(move || {
+            let mut maker = self.maker.lock().await;
+            let (done, answer) = oneshot::channel();
+            maker.ask(Box::new(move |host| {
                 let collected = host.collect();
                 let made = make(&collected);
-                (collected, made)
-            })
-            .await
-            .ok()?;
-            tell(&mut failures, &collected);
+                // Whoever asked may have gone.
+                done.send((collected, made)).unwrap_or_default();
+            }))?;
+            let (collected, made) = answer.await.ok()?;
+            tell(&mut maker.failures, &collected);
             Some(made)
         };
         let made = timeout(LIMIT, looking).await.ok().flatten();
@@ -92,6 +95,43 @@ impl HostMetrics {
             warn!("the metrics of the host take too long, and are left out");
         }
         made
+    }
+}
+
+/// The thread on which pages are made.
+#[derive(Debug)]
+struct Maker {
+    host: Arc<Host>,
+    /// To the thread; none before the first question, and after a panic.
+    questions: Option<SyncSender<Question>>,
+    /// What failed at the last look, so that it is told once.
+    failures: BTreeMap<&'static str, String>,
+}
+
+type Question = Box<dyn FnOnce(&Host) + Send>;
+
+impl Maker {
+    /// Hands a question to the thread; none if that is still busy with one that was given up.
+    fn ask(&mut self, question: Question) -> Option<()> {
+        let question = match &self.questions {
+            None => question,
+            Some(questions) => match questions.try_send(question) {
+                Ok(()) => return Some(()),
+                Err(TrySendError::Full(_)) => return None,
+                Err(TrySendError::Disconnected(question)) => question,
+            },
+        };
+        let (questions, asked) = sync_channel::<Question>(1);
+        let host = Arc::clone(&self.host);
+        let builder = thread::Builder::new().name("page".to_owned());
+        let started = builder.spawn(move || asked.iter().for_each(|question| question(&host)));
+        if let Err(failure) = started {
+            warn!(%failure, "cannot start the thread that makes pages");
+            return None;
+        }
+        questions.try_send(question).ok()?;
+        self.questions = Some(questions);
+        Some(())
     }
 }
 
@@ -133,6 +173,9 @@ const RESERVED: [&str; 6] = [
 mod tests {
     use curfew_host::{Format, Samples};
 
+    use tokio::task::JoinSet;
+    use tokio::time::Instant;
+
     use super::*;
     use crate::metrics::tests::busy;
     use crate::test_directory::TestDirectory;
@@ -170,6 +213,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn all_pages_are_made_on_one_thread() {
+        let metrics = Arc::new(metrics());
+        let here = |_: &Collected| thread::current().id();
+        let first = metrics.look(here).await.unwrap();
+        let mut looks = JoinSet::new();
+        for _ in 0..8 {
+            let metrics = Arc::clone(&metrics);
+            looks.spawn(async move { metrics.look(here).await });
+        }
+        assert!(looks.join_all().await.iter().all(|thread| *thread == Some(first)));
+    }
+
+    #[tokio::test]
+    async fn who_hangs_keeps_others_waiting_for_a_second_and_no_longer() {
+        let metrics = metrics();
+        let (gate, hung) = std::sync::mpsc::channel::<()>();
+        assert!(metrics.look(move |_| hung.recv().unwrap_or_default()).await.is_none());
+        // One more question fits; the next is refused at once.
+        assert!(metrics.look(|_| ()).await.is_none());
+        let started = Instant::now();
+        assert!(metrics.look(|_| ()).await.is_none());
+        assert!(started.elapsed() < LIMIT, "{:?}", started.elapsed());
+        drop(gate);
+        while metrics.look(|_| ()).await.is_none() {}
+    }
+
+    #[tokio::test]
     async fn only_what_the_cluster_file_wants_is_asked() {
         let folder = TestDirectory::new();
         let file = "var/texts/backup.prom";
@@ -194,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_told_once() {
         let metrics = metrics();
-        let is_told = async || metrics.failures.lock().await.clone();
+        let is_told = async || metrics.maker.lock().await.failures.clone();
         metrics.look(|_| ()).await.unwrap();
         assert!(is_told().await.is_empty(), "{:?}", is_told().await);
         let nowhere = HostMetrics::new(Sources {
@@ -208,7 +278,7 @@ mod tests {
             collected.samples().find_map(|samples| samples.value(series))
         };
         assert_eq!(nowhere.look(success).await, Some(Some(0.0)));
-        let failures = nowhere.failures.lock().await;
+        let failures = &nowhere.maker.lock().await.failures;
         assert_eq!(failures["stat"], "cannot read /nowhere/stat");
         assert!(!failures.contains_key("hwmon"), "no sensors are no failure");
     }
