@@ -7,7 +7,8 @@ Three agents on loopback with a real upsd (as spine.py starts them), one of whic
 with its default collectors and with those that Curfew has, each with and without gzip. They take turns in one run, since
 machines are noisy. Prints the time on a processor and the latency of a scrape, and resident memory before and after
 `--long` scrapes. With `--harness` the `scrape_bench.py` of that folder measures the same processes instead, which asks as
-Prometheus does, and prints ratios; what follows `--` is handed to it. `--maps` tells what is resident, by mapping. Needs nut-server and prometheus-node-exporter. A benchmark is not a test: it asserts nothing.
+Prometheus does, and prints ratios; what follows `--` is handed to it. `--maps` tells what is resident, by mapping. Needs
+nut-server and prometheus-node-exporter, the harness wrk too. A benchmark is not a test: it asserts nothing.
 """
 import argparse, collections, http.client, os, statistics, subprocess, sys, time
 

@@ -150,7 +150,8 @@ mod tests {
             */*;q=0.1";
         let prometheus_3_with_protobuf = "application/vnd.google.protobuf;\
             proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,\
-            application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+            application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,\
+            */*;q=0.2";
         for accept in [
             prometheus_2,
             prometheus_3,
