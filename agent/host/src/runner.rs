@@ -305,8 +305,9 @@ const SUCCESS: Family = Family::gauge(
     &["collector"],
     "1 if the collector found all that it looks for, 0 if it failed, hangs or has nothing here.",
 );
-/// For a whole round: a page must not take longer than a second, whatever hangs.
-pub const LIMIT: Duration = Duration::from_millis(800);
+/// For a whole round: a page must not take longer than a second, whatever hangs, and those who
+/// wait for this round have one of their own after it.
+pub const LIMIT: Duration = Duration::from_millis(600);
 /// Until the next look at what is running, if nothing was.
 const GLANCE: Duration = Duration::from_millis(50);
 /// Collectors keep what is long on the heap.

@@ -130,10 +130,14 @@ fn gateway(routes: &str, is_ours: impl Fn(&str) -> bool) -> Option<Ipv4Addr> {
 }
 
 /// Whether the neighbour table has an answer of this address; `None` if it cannot be read.
-///
+pub(super) async fn neighbour(proc: &Path, address: Ipv4Addr) -> Option<bool> {
+    let table = proc.join("net/arp");
+    let read = spawn_blocking(move || fs::read_to_string(table)).await;
+    read.ok()?.ok().map(|table| is_neighbour(&table, address))
+}
+
 /// `IP-address HW-type Flags HW-address Mask Device`
-pub(super) fn neighbour(proc: &Path, address: Ipv4Addr) -> Option<bool> {
-    let table = fs::read_to_string(proc.join("net/arp")).ok()?;
+fn is_neighbour(table: &str, address: Ipv4Addr) -> bool {
     let is_known = |line: &str| {
         let mut fields = line.split_whitespace();
         let is_it = fields.next().and_then(|ip| ip.parse().ok()) == Some(address);
@@ -141,7 +145,7 @@ pub(super) fn neighbour(proc: &Path, address: Ipv4Addr) -> Option<bool> {
         let flags = flags.and_then(|digits| u32::from_str_radix(digits, 16).ok());
         is_it && flags.is_some_and(|flags| flags & NEIGHBOUR_IS_COMPLETE != 0)
     };
-    Some(table.lines().skip(1).any(is_known))
+    table.lines().skip(1).any(is_known)
 }
 
 /// `RTF_UP` and `RTF_GATEWAY`.

@@ -42,9 +42,11 @@ pub(super) async fn host(proc: &Path, address: SocketAddr) -> Answer {
         (Heard::Nothing, Heard::Nothing) => Answer::Silent,
         (Heard::Nothing, Heard::Unable) => match ip {
             // The attempt by TCP has made the kernel ask for the hardware address.
-            IpAddr::V4(ip) => link::neighbour(proc, ip).map_or(Answer::Unknown, |is_known| {
-                if is_known { Answer::Arp } else { Answer::Silent }
-            }),
+            IpAddr::V4(ip) => match link::neighbour(proc, ip).await {
+                Some(true) => Answer::Arp,
+                Some(false) => Answer::Silent,
+                None => Answer::Unknown,
+            },
             IpAddr::V6(_) => Answer::Silent,
         },
     }

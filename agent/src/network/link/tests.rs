@@ -34,19 +34,19 @@ fn the_gateway_is_the_cheapest_on_our_own_link() {
     assert_eq!(gateway("eth0 00000000 zz 0003 0 0 0 00000000", |_| true), None);
 }
 
-#[test]
-fn only_a_complete_neighbour_is_one() {
+#[tokio::test]
+async fn only_a_complete_neighbour_is_one() {
     let folder = TestDirectory::new();
-    assert_eq!(neighbour(folder.path(), [10, 0, 0, 11].into()), None);
+    assert_eq!(neighbour(folder.path(), [10, 0, 0, 11].into()).await, None);
     let table = "\
 IP address       HW type     Flags       HW address            Mask     Device
 10.0.0.11        0x1         0x2         aa:bb:cc:dd:ee:01     *        eth0
 10.0.0.12        0x1         0x0         00:00:00:00:00:00     *        eth0
 ";
     put(&folder.path().join("net/arp"), table);
-    assert_eq!(neighbour(folder.path(), [10, 0, 0, 11].into()), Some(true));
-    assert_eq!(neighbour(folder.path(), [10, 0, 0, 12].into()), Some(false));
-    assert_eq!(neighbour(folder.path(), [10, 0, 0, 1].into()), Some(false));
+    assert_eq!(neighbour(folder.path(), [10, 0, 0, 11].into()).await, Some(true));
+    assert_eq!(neighbour(folder.path(), [10, 0, 0, 12].into()).await, Some(false));
+    assert_eq!(neighbour(folder.path(), [10, 0, 0, 1].into()).await, Some(false));
 }
 
 #[test]
