@@ -31,6 +31,7 @@ mod peering;
 mod reboot;
 mod show;
 mod smart;
+mod site;
 mod standby;
 mod translate;
 mod units;
@@ -38,7 +39,7 @@ mod ups;
 mod vitals;
 mod watched_ups;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,15 +55,15 @@ use self::keeper::{Input, Keeper};
 use self::outlet::{Calling, Outlets};
 use self::vitals::Vitals;
 use crate::cluster_file::finding::Severity;
-use crate::cluster_file::{ClusterFile, Host, Paths, System};
+use crate::cluster_file::{ClusterFile, Host, System};
 use crate::end::End;
 use crate::journal::{Journal, Opened};
-use crate::metrics::{Counters, HostMetrics, Sources};
+use crate::metrics::Counters;
 use crate::past::Past;
 use crate::power::Power;
 use crate::snapshot::{Holding, Place, Snapshot};
 use crate::task::Supervisor;
-use crate::{clock, http, notify};
+use crate::{clock, notify};
 
 /// What `curfew run` is told.
 #[derive(Clone, Debug)]
@@ -232,7 +233,7 @@ impl Agent {
         let peers = peering::spawn(self, supervisor, (inputs, desk), &counters);
         let nfs_server = nfs_server::spawn(self, supervisor, inputs, &shown);
         let filesystems = filesystems::spawn(self, supervisor);
-        let http_tried = self.spawn_http(supervisor, shown, &counters);
+        let http_tried = site::spawn(self, supervisor, shown, &counters);
         Outlets {
             file: self.file.clone(),
             me: self.me.clone(),
@@ -283,38 +284,6 @@ impl Agent {
     /// Returns the age below which a reading is fresh.
     fn fresh(&self) -> Duration {
         BuiltIn::scaled(self.file.time_factor).fresh
-    }
-
-    fn spawn_http(
-        &self,
-        supervisor: &mut Supervisor,
-        snapshots: watch::Receiver<Arc<Snapshot>>,
-        counters: &Arc<Counters>,
-    ) -> watch::Receiver<bool> {
-        let (tried, has_tried) = watch::channel(false);
-        let tried = Arc::new(tried);
-        let address = self.me.network.http_listen();
-        let names: BTreeSet<String> = self.file.hosts.iter().map(|it| it.name.clone()).collect();
-        let counters = Arc::clone(counters);
-        let Paths { proc, sys, root } = self.me.paths.clone();
-        let collecting = self.me.seeing.metrics.clone();
-        let host = Arc::new(HostMetrics::new(Sources { proc, sys, root, collecting }));
-        supervisor.driver("http", move |cancel| {
-            let site = http::Site {
-                snapshots: snapshots.clone(),
-                counters: Arc::clone(&counters),
-                host: Arc::clone(&host),
-                names: names.clone(),
-            };
-            let tried = Arc::clone(&tried);
-            async move {
-                let limits = http::Limits::default();
-                let bound = http::Server::bind(address, site, limits).await;
-                tried.send_replace(true);
-                bound?.run(cancel).await
-            }
-        });
-        has_tried
     }
 }
 

@@ -12,6 +12,8 @@ pub mod host;
 pub(crate) mod nfs_server;
 mod past;
 mod smart;
+pub(crate) mod place;
+pub(crate) mod reach;
 mod steady;
 pub(crate) mod talos;
 #[cfg(test)]
@@ -138,7 +140,7 @@ impl Health {
             cluster::shutdown(&snapshot.status),
             cluster::recovery(&snapshot.status),
             cluster::planned_stop(&snapshot.status),
-            cluster::file(&snapshot.status),
+            cluster::file(snapshot),
             cluster::versions(&snapshot.status),
             cluster::clock(&snapshot.status),
         ];
@@ -177,6 +179,8 @@ impl Health {
 fn obstacles(snapshot: &Snapshot, checks: &[Check]) -> Vec<String> {
     let status = &snapshot.status;
     let own = status.hosts.get(&status.host);
+    // What this host needs goes after it, and is not to come.
+    let own = own.filter(|_| !cluster::is_declared(status));
     let waits_for = own.map(|own| cluster::names(&own.waiting_for)).unwrap_or_default();
     let waiting = (!waits_for.is_empty()).then(|| format!("waiting for {waits_for}"));
     let open = status.shutdown.as_ref();
@@ -194,6 +198,7 @@ fn is_obstacle(snapshot: &Snapshot, check: &Check) -> bool {
     match check.state {
         State::Pass | State::Unknown => false,
         State::Warn if check.name == ups::CONTACT => snapshot.reading_age().is_none(),
+        State::Warn if check.name == cluster::RECOVERY => !cluster::is_declared(&snapshot.status),
         State::Warn => peer.as_ref().is_some_and(is_unknown),
         State::Fail => peer.is_some() || OBSTACLES.contains(&check.name.as_str()),
     }
@@ -206,9 +211,10 @@ fn seconds(span: Duration) -> String {
 }
 
 /// Checks whose failure is an obstacle to the plan, with those of the peers.
-const OBSTACLES: [&str; 8] = [
+const OBSTACLES: [&str; 9] = [
     agent::AGENT,
     agent::JOURNAL,
+    CERTIFICATES,
     cluster::FILE,
     HAND,
     nfs_server::EYES,
@@ -219,3 +225,5 @@ const OBSTACLES: [&str; 8] = [
 
 /// The check that the root script is there by which this host holds and, without polkit, stops.
 pub(crate) const HAND: &str = "hand";
+/// The check that this host has a certificate that it can use.
+pub(crate) const CERTIFICATES: &str = "certificates";

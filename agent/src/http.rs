@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +63,23 @@ pub enum HttpError {
         #[source]
         source: io::Error,
     },
+}
+
+impl HttpError {
+    /// Returns whether this machine does not have the address.
+    pub fn is_address_missing(&self) -> bool {
+        let Self::Bind { source, .. } = self;
+        source.kind() == io::ErrorKind::AddrNotAvailable
+    }
+}
+
+/// Returns the same port at all addresses of this machine.
+pub const fn everywhere(address: SocketAddr) -> SocketAddr {
+    let ip = match address {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// What the server shows, and to whom.

@@ -58,7 +58,7 @@ pub use self::link::LinkError;
 pub use self::operator::{OperatorError, command};
 pub use self::refusal::Refusal;
 pub use self::revoked::{Revoked, RevokedError};
-pub use self::session::{ActiveRefusal, PeersStatus};
+pub use self::session::{ActiveRefusal, Deaf, PeersStatus, Reach, Unreached};
 
 /// What the peers module finds out.
 #[derive(Debug)]

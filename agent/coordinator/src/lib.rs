@@ -53,7 +53,8 @@ pub use reading::{Abilities, Line, PeerReading, Reading};
 pub use reason::{Cause, Reason, Trigger};
 pub use record::{Begun, Leaving, Planned, Saved, SavedShutdown};
 pub use status::{
-    Absence, HostStatus, PlanStatus, PlannedStop, Presence, ShutdownStatus, Status, UpsStatus,
+    Absence, HostStatus, PlanStatus, PlannedStop, Presence, RecoveryStatus, ShutdownStatus, Status,
+    UpsStatus,
 };
 pub use stop_time::{StopHistory, StopTime};
 pub use time::{Date, Time};

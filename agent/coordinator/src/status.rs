@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Abilities, BootId, HostName, Line, OsStop, Owed, Phase, Reason, Standing, StopTime, Trigger,
+    Abilities, BootId, Gate, HostName, Line, OsStop, Owed, Phase, Reason, Standing, StopTime,
+    Trigger,
 };
 
 /// The whole view of one host, at one moment.
@@ -23,6 +24,9 @@ pub struct Status {
     pub is_paused: bool,
     /// It conducts a recovery.
     pub is_conducting: bool,
+    /// Where that recovery stands.
+    #[serde(default)]
+    pub recovery: Option<RecoveryStatus>,
     /// Somebody stops the OS of this host outside of any shutdown that it takes part in.
     pub planned_stop: Option<OsStop>,
     /// The hosts that need this one, are there and hold mounts of it, or may: a stop of this host
@@ -47,6 +51,15 @@ pub struct Status {
     pub warnings: BTreeSet<String>,
     /// Records cannot be made durable; the text says why.
     pub journal_failure: Option<String>,
+}
+
+/// A recovery that this host conducts.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct RecoveryStatus {
+    /// What holds back all packets.
+    pub gate: Option<Gate>,
+    /// The hosts that it has turned to and that do not serve yet, nor were reported.
+    pub turned_to: BTreeSet<HostName>,
 }
 
 /// The UPS.

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use curfew_coordinator::{Coordinator, Time};
+use curfew_coordinator::{Coordinator, HostName, Time};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::foreign::Roster;
 use super::outlet::Outlets;
-use crate::health::{self, Check, State};
+use crate::health::{self, Check, State, place, reach};
 use crate::journal;
-use crate::snapshot::{OwnedUps, Snapshot};
+use crate::snapshot::{OwnedUps, Place, Snapshot};
 use crate::task::Restarted;
 
 /// Returns the snapshot of the moment of the start, before any driver has said a word.
@@ -105,7 +105,8 @@ impl Verdict {
 }
 
 fn extra(outlets: &Outlets) -> Vec<Check> {
-    let mut checks = vec![port(outlets), certificates(outlets), refusals(outlets)];
+    let mut checks =
+        vec![port(outlets), addresses(outlets), certificates(outlets), refusals(outlets)];
     if let Some(problem) = &outlets.ups.borrow().problem {
         let remedy = "compare [[ups]] in the cluster file with ups.conf and upsd.conf";
         checks.push(Check::fail("ups-configuration", problem, remedy));
@@ -117,16 +118,17 @@ fn extra(outlets: &Outlets) -> Vec<Check> {
     checks
 }
 
+/// Returns where this host is, for what is said of it.
+fn own_place(outlets: &Outlets) -> Option<&Place> {
+    outlets.places.get(&HostName::from(outlets.me.name.as_str()))
+}
+
 fn port(outlets: &Outlets) -> Check {
-    const NAME: &str = "peer-port";
-    match &outlets.peers.borrow().deaf {
-        None => Check::pass(NAME, "peers can call"),
-        Some(why) => Check::fail(
-            NAME,
-            why.clone(),
-            "end the process that has the port (`ss -ltnp`), or give this host another peer-port",
-        ),
-    }
+    reach::port(outlets.peers.borrow().deaf.as_ref(), &outlets.me.name, own_place(outlets))
+}
+
+fn addresses(outlets: &Outlets) -> Check {
+    reach::addresses(&outlets.peers.borrow().reaches, &outlets.places)
 }
 
 /// Returns when the certificates that are in use run out.
@@ -141,9 +143,9 @@ fn expiries(outlets: &Outlets) -> BTreeMap<String, u64> {
 }
 
 fn certificates(outlets: &Outlets) -> Check {
-    const NAME: &str = "certificates";
+    const NAME: &str = health::CERTIFICATES;
     let status = outlets.peers.borrow();
-    let remedy = "issue it with `curfew pki issue HOST` and copy the three files to --pki";
+    let remedy = place::certificate(own_place(outlets), &outlets.me.name);
     if let Some(problem) = &status.credentials.problem {
         return Check::fail(NAME, problem, remedy);
     }
@@ -154,10 +156,12 @@ fn certificates(outlets: &Outlets) -> Check {
     let left = outlets.me.seeing.health.certificate_expires_within;
     let now = std::time::SystemTime::now();
     let own = current.own.validity;
-    let all = std::iter::once(("this host", own))
-        .chain([("the authority", current.authority)])
-        .chain(status.open.iter().map(|(peer, validity)| (peer.as_str(), *validity)));
-    for (whose, validity) in all {
+    let of_authority = || "renew the authority: `curfew pki --help`".to_owned();
+    let of_peer = |peer: &HostName| place::certificate(outlets.places.get(peer), peer.as_str());
+    let all = std::iter::once(("this host", own, remedy))
+        .chain([("the authority", current.authority, of_authority())])
+        .chain(status.open.iter().map(|(peer, it)| (peer.as_str(), *it, of_peer(peer))));
+    for (whose, validity, remedy) in all {
         if !validity.contains(now) {
             let reason =
                 format!("the certificate of {whose} is out of date, or the clock is wrong");
@@ -208,6 +212,6 @@ fn restarts(outlets: &Outlets) -> Check {
     Check::warn(
         NAME,
         format!("{name} was restarted {count} times since the agent started, last because {why}"),
-        "the log says why: `journalctl -u curfew` or `talosctl logs ext-curfew`",
+        format!("the log says why: {}", place::log(own_place(outlets))),
     )
 }

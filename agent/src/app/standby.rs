@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use super::{RunOptions, host_name};
 use crate::cluster_file::{ClusterFile, ClusterFileError};
 use crate::end::End;
-use crate::http::{Server, Standby};
+use crate::http::{HttpError, Server, Standby, everywhere};
 
 /// What comes after.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,7 +51,14 @@ pub(super) async fn stand_by(options: &RunOptions, failed: &anyhow::Error, end: 
 async fn show(address: SocketAddr, standby: Standby) {
     let mut has_failed = false;
     loop {
-        match Server::bind_standby(address, standby.clone()).await {
+        let mut bound = Server::bind_standby(address, standby.clone()).await;
+        if bound.as_ref().is_err_and(HttpError::is_address_missing) {
+            let mut standby = standby.clone();
+            let ip = address.ip();
+            standby.details.push(format!("nor does this machine have its address {ip}"));
+            bound = Server::bind_standby(everywhere(address), standby).await;
+        }
+        match bound {
             Ok(server) => {
                 info!(%address, "why the agent does not start can be read at /health");
                 if let Err(failed) = server.run(CancellationToken::new()).await {

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use curfew_coordinator::{Absence, Cause, Debt, HostName, HostStatus, Presence, Standing, Status};
+use curfew_coordinator::{
+    Absence, Cause, Debt, Gate, HostName, HostStatus, Phase, Presence, Standing, Status,
+};
 
-use super::{Check, State, seconds};
+use super::{Check, State, place, seconds};
 use crate::cluster_file::System;
 use crate::snapshot::{Place, Snapshot};
 
@@ -58,9 +60,46 @@ pub(super) fn recovery(status: &Status) -> Check {
     if due.is_empty() {
         return Check::pass(RECOVERY, "no host is waited for");
     }
-    let hosts = names(&due);
-    let remedy = "nothing while the recovery runs, else `curfew wake`";
-    Check::warn(RECOVERY, format!("still to be woken: {hosts}"), remedy)
+    let (reason, remedy) = expected(status, &due);
+    Check::warn(RECOVERY, reason, remedy)
+}
+
+/// Returns what is to come for the hosts that are to be woken, and what to do meanwhile.
+fn expected(status: &Status, due: &BTreeSet<HostName>) -> (String, String) {
+    let hosts = names(due);
+    if is_declared(status) {
+        let reason = format!("to be woken when the shutdown is over: {hosts}");
+        return (reason, "nothing, it begins when the mains are back".to_owned());
+    }
+    let Some(recovery) = &status.recovery else {
+        let owner = &status.owner;
+        let remedy = format!(
+            "nothing while {owner} does it, whose health says what it waits for; else `curfew wake`"
+        );
+        return (format!("to be woken by {owner}: {hosts}"), remedy);
+    };
+    let limited = "nothing: each wait has a limit, after which it goes on and says so".to_owned();
+    if let Some(gate) = recovery.gate {
+        let when = match gate {
+            Gate::Mains => "the mains have been stable for a while",
+            Gate::Charge => "the battery has charge again",
+            Gate::Exports => "the exports of this host answer",
+        };
+        return (format!("to be woken when {when}: {hosts}"), limited);
+    }
+    let (now, later): (BTreeSet<HostName>, BTreeSet<HostName>) =
+        due.iter().cloned().partition(|host| recovery.turned_to.contains(host));
+    let reason = match (now.is_empty(), later.is_empty()) {
+        (false, true) => format!("being woken: {hosts}"),
+        (false, false) => format!("being woken: {}; then {}", names(&now), names(&later)),
+        (true, _) => format!("to be woken when what they need serves: {hosts}"),
+    };
+    (reason, limited)
+}
+
+/// Returns whether hosts stop, or are to stop, at this moment.
+pub(super) fn is_declared(status: &Status) -> bool {
+    status.shutdown.as_ref().is_some_and(|open| open.standing == Standing::Declared)
 }
 
 pub(super) fn planned_stop(status: &Status) -> Check {
@@ -87,7 +126,8 @@ pub(super) fn planned_stop(status: &Status) -> Check {
     Check::warn(PLANNED_STOP, format!("by hand: {}", stopped.join(", ")), remedy)
 }
 
-pub(super) fn file(status: &Status) -> Check {
+pub(super) fn file(snapshot: &Snapshot) -> Check {
+    let status = &snapshot.status;
     let others: BTreeSet<_> = status
         .hosts
         .iter()
@@ -98,7 +138,14 @@ pub(super) fn file(status: &Status) -> Check {
         return Check::pass(FILE, "the same wherever it is known");
     }
     let reason = format!("not the same here and on {}", names(&others));
-    Check::fail(FILE, reason, "put the same cluster file on every host and restart curfew there")
+    let own = std::iter::once(&status.host);
+    let anew: Vec<_> = own
+        .chain(&others)
+        .map(|host| place::cluster_file(snapshot.places.get(host), host.as_str()))
+        .collect();
+    let remedy =
+        format!("give each the same file: where it is not the right one, {}", anew.join(", "));
+    Check::fail(FILE, reason, remedy)
 }
 
 pub(super) fn versions(status: &Status) -> Check {
@@ -149,14 +196,19 @@ fn peer(snapshot: &Snapshot, name: &HostName, host: &HostStatus) -> Check {
     let ago = heard
         .map_or_else(|| "never heard".to_owned(), |heard| format!("heard {} ago", seconds(heard)));
     let is_intended = status.owed.get(name).is_some_and(|owed| owed.debt == Debt::Intended);
-    let restart = format!("start curfew on {name}, and see its log if it runs");
+    let place = snapshot.places.get(name);
+    let (service, log) = (place::service(place), place::log(place));
+    let restart = format!("see {service} on {name}, and {log} if it runs");
     if host.absence == Some(Absence::WithoutAgent) {
         let reason =
             format!("its machine runs without its agent ({ago}): no outage stops it in order");
-        return Check::fail(check, reason, agent_of(name, snapshot.places.get(name)));
+        return Check::fail(check, reason, agent_of(name, place));
+    }
+    if let Some(expected) = awaited(&check, status, name, host, &ago) {
+        return expected;
     }
     match host.presence {
-        Presence::Connected => connected(check, host, &ago),
+        Presence::Connected => connected(check, status, host, &ago),
         _ if is_intended => {
             Check::pass(check, format!("off by intent, until `curfew wake {name}`"))
         }
@@ -187,12 +239,39 @@ fn peer(snapshot: &Snapshot, name: &HostName, host: &HostStatus) -> Check {
             let is_early = snapshot.running_for.saturating_add(snapshot.age()) < PEER_LOST;
             let state = if is_early { State::Warn } else { State::Fail };
             let reason = "not heard since this agent started";
-            let remedy = format!(
-                "start curfew on {name}; if it runs, check its peer port and its certificate"
-            );
+            let remedy =
+                format!("see {service} on {name}; if it runs, its peer port and its certificate");
             Check { state, ..Check::fail(check, reason, remedy) }
         }
     }
+}
+
+/// Says what is to come of a host that is away because of a shutdown, and not by itself.
+fn awaited(
+    check: &str,
+    status: &Status,
+    name: &HostName,
+    host: &HostStatus,
+    ago: &str,
+) -> Option<Check> {
+    if host.presence == Presence::Connected {
+        return None;
+    }
+    if is_declared(status) {
+        let phase = host.phase.filter(|it| matches!(it, Phase::Stopping | Phase::Halting))?;
+        let is_going = host.presence != Presence::Off && is_stopped_by(status, name);
+        let reason = format!("{}, as the shutdown wants it, {ago}", phase.as_str());
+        return is_going.then(|| Check::pass(check, reason));
+    }
+    let is_to_come = match status.owed.get(name).map(|owed| owed.debt) {
+        Some(Debt::Due) => true,
+        Some(Debt::GivenUp | Debt::Intended) => false,
+        None => is_stopped_by(status, name),
+    };
+    is_to_come.then(|| {
+        let reason = format!("not back yet ({ago}), the recovery brings it up");
+        Check::warn(check, reason, "nothing: the check recovery says what it waits for")
+    })
 }
 
 /// Returns where to look for an agent that is not there.
@@ -212,9 +291,10 @@ fn agent_of(name: &HostName, place: Option<&Place>) -> String {
     }
 }
 
-fn connected(check: String, host: &HostStatus, ago: &str) -> Check {
+fn connected(check: String, status: &Status, host: &HostStatus, ago: &str) -> Check {
     let phase = host.phase.map_or("connected", |phase| phase.as_str());
-    if host.waiting_for.is_empty() {
+    // What it needs goes after it.
+    if host.waiting_for.is_empty() || is_declared(status) {
         return Check::pass(check, format!("{phase}, {ago}"));
     }
     let needs = names(&host.waiting_for);
@@ -232,7 +312,7 @@ pub(super) fn names(hosts: &BTreeSet<HostName>) -> String {
 }
 
 const SHUTDOWN: &str = "shutdown";
-const RECOVERY: &str = "recovery";
+pub(super) const RECOVERY: &str = "recovery";
 const CLOCK: &str = "clock";
 const VERSIONS: &str = "versions";
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,6 +1,7 @@
 //! A healthy cluster, and what each thing that is wrong with it looks like.
 
 mod absence;
+mod expectation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub(crate) fn snapshot() -> Snapshot {
         phase: Phase::Up,
         is_paused: false,
         is_conducting: false,
+        recovery: None,
         planned_stop: None,
         live_dependents: BTreeSet::new(),
         ups: UpsStatus {

@@ -1,44 +1,99 @@
 //! The health as a page for a person and as `application/health+json` for a monitor.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use crate::health::{Check, Health, State};
+use crate::wrap::put;
 
-/// Returns the page for a person: one line for all, then one for each check.
+/// Returns the page for a person, in 80 columns: what it comes to, then what is wrong with what to
+/// do about it, the gravest first, then what is well.
 pub(super) fn page(host: &str, health: &Health) -> String {
-    let total = health.checks.len();
-    let [fail, warn, unknown] =
-        [State::Fail, State::Warn, State::Unknown].map(|state| health.count(state));
-    let summary = match (fail + warn, unknown) {
-        (0, 0) => format!("all {total} checks pass"),
-        (0, _) => format!("of {total} checks none fails, {unknown} unknown"),
-        (_, 0) => format!("of {total} checks {fail} fail and {warn} warn"),
-        (_, _) => format!("of {total} checks {fail} fail, {warn} warn, {unknown} unknown"),
-    };
-    let width = health.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
-    let width = width.max(host.len());
     let mut page = String::new();
-    line(&mut page, health.state, host, width, &summary);
-    for check in &health.checks {
-        line(&mut page, check.state, &check.name, width, &check.sentence());
+    put(&mut page, word(health.state), REASON, &format!("{host}: {}", summary(health)));
+    page.push('\n');
+    for state in [State::Fail, State::Warn, State::Unknown] {
+        for check in health.checks.iter().filter(|check| check.state == state) {
+            finding(&mut page, check);
+        }
+    }
+    let well = || health.checks.iter().filter(|check| check.state == State::Pass);
+    if well().count() < health.checks.len() && well().count() > 0 {
+        page.push('\n');
+    }
+    let names = well().map(|check| check.name.chars().count());
+    let width = names.filter(|width| *width <= NAME_MAX).max().unwrap_or_default();
+    for check in well() {
+        let name = shown(&check.name);
+        let head = format!("{}{name:<width$}   ", word(State::Pass));
+        put(&mut page, &head, REASON + width + 3, &check.reason);
     }
     page
 }
 
-fn line(page: &mut String, state: State, name: &str, width: usize, text: &str) {
-    let word = match state {
-        State::Pass => "ok",
-        State::Unknown => "?",
-        State::Warn => "warn",
-        State::Fail => "FAIL",
-    };
-    // A line break in somebody's error message must not look like another check.
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    writeln!(page, "{word:<5} {name:<width$}   {text}").expect("a string takes everything");
+/// Adds something that is wrong to a page.
+pub(super) fn finding(page: &mut String, check: &Check) {
+    let Check { name, state, reason, remedy } = check;
+    put(page, word(*state), REASON, &format!("{name}: {reason}"));
+    if let Some(remedy) = remedy {
+        what_to_do(page, remedy);
+    }
 }
+
+/// Adds a remedy to a page, below what it is for.
+pub(super) fn what_to_do(page: &mut String, remedy: &str) {
+    put(page, &format!("{:REASON$}What to do: ", ""), REASON, remedy);
+}
+
+/// Returns why the plan could not be carried out now, one obstacle below the other.
+pub(super) fn not_ready(obstacles: &[String]) -> String {
+    let mut page = String::new();
+    for obstacle in obstacles {
+        put(&mut page, NOT_READY, NOT_READY.len(), obstacle);
+    }
+    page
+}
+
+/// Returns the beginning of a line, as wide as the lines below begin.
+pub(super) const fn word(state: State) -> &'static str {
+    match state {
+        State::Pass => "ok    ",
+        State::Unknown => "?     ",
+        State::Warn => "warn  ",
+        State::Fail => "FAIL  ",
+    }
+}
+
+fn summary(health: &Health) -> String {
+    let total = health.checks.len();
+    let found = |state: State, one: &str, more: &str| match health.count(state) {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {more}")),
+    };
+    let found = [
+        found(State::Fail, "fails", "fail"),
+        found(State::Warn, "warns", "warn"),
+        found(State::Unknown, "is unknown", "are unknown"),
+    ];
+    let found: Vec<_> = found.into_iter().flatten().collect();
+    if found.is_empty() {
+        return format!("all {total} checks pass");
+    }
+    format!("of {total} checks {}", found.join(", "))
+}
+
+/// Returns a name that fits its column; none that this program gives is longer.
+fn shown(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Where reasons and remedies begin.
+pub(super) const REASON: usize = 6;
+const NOT_READY: &str = "not ready: ";
+/// The widest column of names; the name of a host may be longer than a line.
+const NAME_MAX: usize = 24;
 
 /// The health in the form of draft-inadarei-api-health-check.
 #[derive(Debug, Serialize)]
@@ -88,5 +143,72 @@ impl<'a> Detail<'a> {
             output: reason.filter(|_| !is_well),
             remedy: check.remedy.as_deref(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wrap::WIDTH;
+
+    fn health() -> Health {
+        let checks = vec![
+            Check::pass("agent", "the coordinator spoke 0.2 s ago"),
+            Check::unknown("smart", "smartctl is not installed", Some("install smartmontools")),
+            Check::warn("shutdown", "shutdown 3 is declared", "nothing, it turns with the mains"),
+            Check::fail(
+                "plan-margin",
+                "an outage now could not be finished: needed 412 s, battery gives 300 s",
+                "wait for the charge, lower the load, shorten the stops, or renew the battery",
+            ),
+            Check::pass(
+                "ups-end",
+                "eaton does not promise to come back after a cut: nfs holds \
+                                    until the mains return or the battery is empty",
+            ),
+        ];
+        Health { state: State::Fail, checks, obstacles: Vec::new() }
+    }
+
+    #[test]
+    fn what_is_wrong_comes_first_with_what_to_do_and_all_fits_a_terminal() {
+        let page = page("nfs", &health());
+        let expected = "\
+FAIL  nfs: of 5 checks 1 fails, 1 warns, 1 is unknown
+
+FAIL  plan-margin: an outage now could not be finished: needed 412 s, battery
+      gives 300 s
+      What to do: wait for the charge, lower the load, shorten the stops, or
+      renew the battery
+warn  shutdown: shutdown 3 is declared
+      What to do: nothing, it turns with the mains
+?     smart: unknown: smartctl is not installed
+      What to do: install smartmontools
+
+ok    agent     the coordinator spoke 0.2 s ago
+ok    ups-end   eaton does not promise to come back after a cut: nfs holds until
+                the mains return or the battery is empty
+";
+        assert_eq!(page, expected);
+        assert!(page.lines().all(|line| line.chars().count() <= WIDTH));
+    }
+
+    #[test]
+    fn a_page_without_findings_has_one_line_to_read() {
+        let mut health = health();
+        health.checks.retain(|check| check.state == State::Pass);
+        health.state = State::Pass;
+        assert!(page("nfs", &health).starts_with("ok    nfs: all 2 checks pass\n\nok    agent"));
+    }
+
+    #[test]
+    fn a_reason_cannot_look_like_another_check() {
+        let forged = "a disk\n\nok    journal   fine\r\u{1b}[2K\u{85}ok    fine";
+        let mut health = health();
+        health.checks = vec![Check::warn("disks", forged, forged), Check::pass("clock", forged)];
+        let page = page("nfs", &health);
+        let starts = page.lines().filter(|line| !line.starts_with(' ') && !line.is_empty());
+        assert_eq!(starts.count(), 3, "{page}");
+        assert!(!page.chars().any(|c| c.is_control() && c != '\n'), "{page:?}");
     }
 }

@@ -13,7 +13,7 @@ use hyper::http::{HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-use super::health::{Document, page};
+use super::health::{Document, not_ready, page};
 use super::{Site, metrics};
 use crate::health::{Health, State};
 use crate::snapshot::Snapshot;
@@ -75,13 +75,14 @@ async fn livez(Shared(site): Shared<Site>) -> Response<Body> {
 }
 
 /// The plan could be carried out now.
-async fn readyz(Shared(site): Shared<Site>) -> Response<Body> {
+async fn readyz(Shared(site): Shared<Site>, headers: HeaderMap) -> Response<Body> {
     let obstacles = Health::of(&site.latest()).obstacles;
-    if obstacles.is_empty() {
-        return text(StatusCode::OK, "ready\n");
+    let is_ready = obstacles.is_empty();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if wants_json(&headers) {
+        return json(status, "application/json", &Readiness { is_ready, obstacles });
     }
-    let sentences = format!("not ready: {}\n", obstacles.join("\nnot ready: "));
-    text(StatusCode::SERVICE_UNAVAILABLE, sentences)
+    text(status, if is_ready { "ready\n".to_owned() } else { not_ready(&obstacles) })
 }
 
 async fn status(Shared(site): Shared<Site>) -> Response<Body> {
@@ -118,6 +119,14 @@ fn limit(query: &str) -> Result<usize, &'static str> {
         limit = number.ok_or("this takes ?limit=N alone, with a whole number of each kind\n")?;
     }
     Ok(limit)
+}
+
+/// The answer of `/readyz` to a program.
+#[derive(Serialize)]
+struct Readiness {
+    #[serde(rename = "ready")]
+    is_ready: bool,
+    obstacles: Vec<String>,
 }
 
 /// Nobody can use more, and a person reads it easier.

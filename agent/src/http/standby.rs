@@ -7,10 +7,10 @@ use axum::routing::get;
 use hyper::http::HeaderMap;
 use hyper::{Response, StatusCode};
 
-use super::health::Document;
+use super::health::{Document, REASON, not_ready, what_to_do, word};
 use super::{metrics, route};
 use crate::health::{Check, Health, State};
-use crate::wrap::{WIDTH, wrapped};
+use crate::wrap::put;
 
 /// Why there is no agent behind this port.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,8 +51,8 @@ async fn livez() -> Response<Body> {
 
 /// `/readyz` and all else.
 async fn refused(Shared(standby): Shared<Standby>) -> Response<Body> {
-    let sentence = format!("not ready: {}\n", standby.sentence());
-    route::text(StatusCode::SERVICE_UNAVAILABLE, sentence)
+    let obstacles = [standby.sentence()];
+    route::text(StatusCode::SERVICE_UNAVAILABLE, not_ready(&obstacles))
 }
 
 impl Standby {
@@ -69,27 +69,16 @@ impl Standby {
 
     /// Returns the page for a person, whose lines begin as those of every other page of health.
     fn page(&self) -> String {
-        let width = self.host.chars().count().max("agent".len());
-        let mut page = Vec::new();
+        let mut page = String::new();
         let summary = "the agent cannot start: this host takes part in no shutdown";
-        put(&mut page, &format!("FAIL  {:<width$}   ", self.host), summary);
-        put(&mut page, &format!("FAIL  {:<width$}   ", "agent"), &one_line(&self.reason));
-        let rest = " ".repeat("FAIL  ".len() + width + "   ".len());
+        put(&mut page, word(State::Fail), REASON, &format!("{}: {summary}", self.host));
+        page.push('\n');
+        put(&mut page, word(State::Fail), REASON, &format!("agent: {}", self.reason));
         for detail in &self.details {
-            put(&mut page, &format!("{rest}- "), &one_line(detail));
+            put(&mut page, &format!("{:REASON$}- ", ""), REASON + 2, detail);
         }
-        put(&mut page, &rest, &format!("What to do: {}", one_line(&self.remedy)));
-        page.join("\n") + "\n"
-    }
-}
-
-/// Adds a text behind a head, broken into lines that fit a terminal.
-fn put(page: &mut Vec<String>, head: &str, text: &str) {
-    let columns = head.chars().count();
-    let mut head = head.to_owned();
-    for line in wrapped(text, WIDTH.saturating_sub(columns)) {
-        page.push(format!("{head}{line}"));
-        head = " ".repeat(columns);
+        what_to_do(&mut page, &self.remedy);
+        page
     }
 }
 
@@ -100,6 +89,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wrap::WIDTH;
 
     #[test]
     fn the_page_says_what_is_wrong_and_what_to_do_in_eighty_columns() {
@@ -116,7 +106,8 @@ mod tests {
         };
         let page = standby.page();
         assert!(page.lines().all(|line| line.chars().count() <= WIDTH), "{page}");
-        let starts: Vec<_> = page.lines().filter(|line| !line.starts_with(' ')).collect();
+        let is_start = |line: &&str| !line.starts_with(' ') && !line.is_empty();
+        let starts: Vec<_> = page.lines().filter(is_start).collect();
         assert_eq!(starts.len(), 2, "{page}");
         assert!(starts.iter().all(|line| line.starts_with("FAIL  ")), "{page}");
         for text in ["cannot start", "has 2 mistakes", "- line 3", "- line 9", "What to do: "] {

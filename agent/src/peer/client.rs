@@ -63,8 +63,10 @@ impl Client {
                 }
                 Err(LinkError::Refused { source, .. }) => self.refuse(source).await,
                 Err(error) => {
-                    let error = super::chain(&error);
-                    debug!(peer = %self.peer.name, error, "no connection");
+                    let why = super::chain(&error);
+                    debug!(peer = %self.peer.name, error = why, "no connection");
+                    let peer = self.peer.name.clone();
+                    self.report(Fact::Unreached { peer, why }).await;
                 }
             }
             pause = backoff(pause);

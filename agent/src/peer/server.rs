@@ -29,7 +29,7 @@ use self::service::{Caller, PeerService};
 use super::believed::Believed;
 use super::credentials::CredentialsState;
 use super::refusal::Refusal;
-use super::session::{Connection, Direction, Fact};
+use super::session::{Connection, Deaf, Direction, Fact};
 use super::tls::{Expect, Usage};
 use super::{HANDSHAKE_DEADLINE, KEEPALIVE_DEADLINE, KEEPALIVE_EVERY, MESSAGE_MAX, Me};
 
@@ -87,7 +87,7 @@ impl Server {
 
     /// Tries until the port is ours.
     async fn open(&self, address: SocketAddr) -> TcpListener {
-        let mut is_told = false;
+        let mut told = None;
         loop {
             let failed = match TcpListener::bind(address).await {
                 Ok(listener) => {
@@ -96,13 +96,10 @@ impl Server {
                 }
                 Err(failed) => failed,
             };
-            if !is_told {
-                is_told = true;
-                let why = format!(
-                    "cannot listen for peers on {address} (is another agent running?): {failed}"
-                );
-                error!("{why}");
-                self.shared.listened(Err(why)).await;
+            if told.replace(failed.kind()) != Some(failed.kind()) {
+                error!(%address, %failed, "cannot listen for peers");
+                let (kind, why) = (failed.kind(), failed.to_string());
+                self.shared.listened(Err(Deaf { at: address, kind, why })).await;
             }
             sleep(BIND_PAUSE).await;
         }
@@ -150,7 +147,7 @@ impl Server {
 }
 
 impl Shared {
-    async fn listened(&self, outcome: Result<(), String>) {
+    async fn listened(&self, outcome: Result<(), Deaf>) {
         // The owner of the sessions ends only when all of us do.
         drop(self.facts.send(Fact::Listened(outcome)).await);
     }

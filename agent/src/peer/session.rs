@@ -4,11 +4,13 @@
 //! (each message counts) or the one over which we tell it (each acknowledgement counts). It closes
 //! at once when the last of them ends, or when both have been silent for [`SILENCE`].
 
+mod reach;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::reach::Way;
+pub use self::reach::{Reach, Unreached};
 use super::credentials::CredentialsState;
 use super::refusal::Refusal;
 use super::{CommandAnswer, OperatorCommand, PeerEvent};
@@ -27,16 +31,18 @@ use crate::pki::Validity;
 /// What the connections report.
 #[derive(Debug)]
 pub(super) enum Fact {
-    /// A peer told its state.
-    Heard { connection: Connection, message: Arc<StateMessage>, validity: Validity },
+    /// A peer told its state, from this address.
+    Heard { connection: Connection, from: IpAddr, message: Arc<StateMessage>, validity: Validity },
     /// A peer acknowledged ours.
     Acked { connection: Connection, validity: Validity },
     /// A connection ended.
     Ended(Connection),
+    /// Nobody could be called where a peer should be, for this reason.
+    Unreached { peer: HostName, why: String },
     /// Somebody was refused, or refused us.
     Refused { address: IpAddr, peer: Option<HostName>, refusal: Refusal },
     /// We listen, or cannot, for this reason.
-    Listened(Result<(), String>),
+    Listened(Result<(), Deaf>),
     /// An operator gave a command.
     Commanded {
         operator: String,
@@ -72,10 +78,23 @@ pub struct PeersStatus {
     pub open: BTreeMap<HostName, Validity>,
     /// Who is refused at present, or refuses us.
     pub refused: Vec<ActiveRefusal>,
+    /// By which ways the peers that are heard are reached.
+    pub reaches: BTreeMap<HostName, Reach>,
     /// Why nobody can call us, if so.
-    pub deaf: Option<String>,
+    pub deaf: Option<Deaf>,
     /// Whether the port is open, or was found to be taken.
     pub has_tried_port: bool,
+}
+
+/// Why nobody can call this host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Deaf {
+    /// Where it should listen.
+    pub at: SocketAddr,
+    /// What the system said.
+    pub kind: ErrorKind,
+    /// The same in its words.
+    pub why: String,
 }
 
 /// A refusal that was repeated in the last 30 s.
@@ -99,7 +118,7 @@ pub(super) struct Sessions {
     counters: Arc<Counters>,
     peers: BTreeMap<HostName, Peer>,
     refused: BTreeMap<(IpAddr, Option<HostName>, &'static str), (Refusal, Instant)>,
-    deaf: Option<String>,
+    deaf: Option<Deaf>,
     has_tried_port: bool,
 }
 
@@ -110,6 +129,7 @@ struct Peer {
     is_open: bool,
     /// The newest connection in each direction: what an older one still says is out of date.
     newest: BTreeMap<Direction, u64>,
+    way: Way,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -171,7 +191,9 @@ impl Sessions {
 
     fn on_fact(&mut self, fact: Fact) -> Vec<PeerEvent> {
         match fact {
-            Fact::Heard { connection, message, validity } => {
+            Fact::Heard { connection, from, message, validity } => {
+                let peer = self.peers.entry(connection.peer.clone()).or_default();
+                peer.way.on_heard(from, Instant::now());
                 let Some(mut events) = self.on_alive(&connection, validity) else {
                     return Vec::new();
                 };
@@ -179,9 +201,16 @@ impl Sessions {
                 events
             }
             Fact::Acked { connection, validity } => {
+                let peer = self.peers.entry(connection.peer.clone()).or_default();
+                peer.way.on_reached();
                 self.on_alive(&connection, validity).unwrap_or_default()
             }
             Fact::Ended(connection) => self.on_ended(&connection),
+            Fact::Unreached { peer, why } => {
+                let peer = self.peers.entry(peer).or_default();
+                peer.way.on_unreached(why, Instant::now());
+                Vec::new()
+            }
             Fact::Refused { address, peer, refusal } => self.on_refused(address, peer, refusal),
             Fact::Listened(outcome) => {
                 self.deaf = outcome.err();
@@ -240,6 +269,7 @@ impl Sessions {
         self.refused.retain(|_, (_, last)| now.duration_since(*last) < REFUSAL_LIFE);
         let close = |(name, peer): (&HostName, &mut Peer)| {
             peer.alive.retain(|_, alive| now.duration_since(alive.last) < SILENCE);
+            peer.way.on_beat(now);
             peer.close_if_dead(name, "it is silent")
         };
         self.peers.iter_mut().filter_map(close).collect()
@@ -276,6 +306,9 @@ impl Sessions {
             .filter(|(_, peer)| peer.is_open)
             .filter_map(|(name, peer)| Some((name.clone(), peer.validity?)))
             .collect();
+        let is_heard = |peer: &Peer| peer.alive.contains_key(&Direction::In);
+        let heard = self.peers.iter().filter(|(_, peer)| is_heard(peer));
+        let reaches = heard.map(|(name, peer)| (name.clone(), peer.way.reach())).collect();
         let refused = self
             .refused
             .iter()
@@ -286,7 +319,7 @@ impl Sessions {
             })
             .collect();
         let (deaf, has_tried_port) = (self.deaf.clone(), self.has_tried_port);
-        let status = PeersStatus { credentials, open, refused, deaf, has_tried_port };
+        let status = PeersStatus { credentials, open, refused, reaches, deaf, has_tried_port };
         self.status.send_replace(status);
     }
 }

@@ -10,8 +10,8 @@ use crate::mistake::Mistake;
 use crate::owed::Debt;
 use crate::plan::Schedule;
 use crate::{
-    Action, Gate, HostName, Line, Note, PassReason, Phase, ReadyBy, Standing, Time, TurnReason,
-    WakeTarget,
+    Action, Gate, HostName, Line, Note, PassReason, Phase, ReadyBy, RecoveryStatus, Standing, Time,
+    TurnReason, WakeTarget,
 };
 
 mod gate;
@@ -49,6 +49,21 @@ struct Waking {
 enum Outcome {
     Ready,
     PassedBy,
+}
+
+impl Conduct {
+    /// Returns where it stands, for who looks.
+    pub(super) fn status(&self) -> RecoveryStatus {
+        let gates = [Gate::Mains, Gate::Charge, Gate::Exports];
+        let is_turned_to = |waking: &Waking| {
+            waking.is_owed && waking.turn_at.is_some() && waking.outcome.is_none()
+        };
+        let turned_to = self.hosts.iter().filter(|(_, waking)| is_turned_to(waking));
+        RecoveryStatus {
+            gate: gates.into_iter().find(|gate| !self.passed.contains(gate)),
+            turned_to: turned_to.map(|(host, _)| host.clone()).collect(),
+        }
+    }
 }
 
 impl Coordinator {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Coordinator;
+use super::conduct::Conduct;
 use crate::peer::Peer;
 use crate::time::millis;
 use crate::{
@@ -20,6 +21,7 @@ impl Coordinator {
             phase: self.phase(),
             is_paused: self.is_paused,
             is_conducting: self.conduct.is_some(),
+            recovery: self.conduct.as_ref().map(Conduct::status),
             planned_stop: self.planned_stop(),
             live_dependents: self.live_dependents(),
             ups: self.ups_status(),

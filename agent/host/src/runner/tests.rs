@@ -116,8 +116,8 @@ hanging!(hangs_second, SECOND);
 #[test]
 fn a_round_ends_in_time_however_many_hang() {
     let host = host(vec![
-        collector("one", 600, hangs_first),
-        collector("two", 600, hangs_second),
+        collector("one", 450, hangs_first),
+        collector("two", 450, hangs_second),
         collector("z", 600, answers),
     ]);
     let gates = (close(&FIRST), close(&SECOND));

@@ -9,7 +9,7 @@ use curfew_coordinator::{
 
 use crate::ask::Answer;
 use crate::health::holding::{NFS_MOUNTS, PODS};
-use crate::wrap::{WIDTH, wrapped};
+use crate::wrap;
 
 /// Returns the page.
 pub(super) fn page(answer: &Answer) -> String {
@@ -39,7 +39,9 @@ pub(super) fn page(answer: &Answer) -> String {
         row(&mut page, "journal", &format!("NOT DURABLE: {failure}"));
     }
     row(&mut page, "health", &answer.health.state);
-    for check in answer.health.checks.iter().filter(|check| check.state != "pass") {
+    let mut found: Vec<_> = answer.health.checks.iter().filter(|it| it.state != "pass").collect();
+    found.sort_by_key(|check| gravity(&check.state));
+    for check in found {
         let remedy = check.remedy.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
         let text = format!("{}: {}{remedy}", check.name, check.reason);
         // Its reason begins with that word.
@@ -65,12 +67,9 @@ fn hosts(page: &mut String, status: &Status) {
             Some(ago) => format!("{} ago", span(ago)),
             None => "never".to_owned(),
         };
-        let line = format!(
-            "{:<width$}  {phase:<8}  {presence:<9}  {heard:<11}  {}",
-            name.as_str(),
-            remarks(status, name, host).join("; ")
-        );
-        put(page, format_args!("{}\n", line.trim_end()));
+        let head = format!("{:<width$}  {phase:<8}  {presence:<9}  {heard:<11}  ", name.as_str());
+        let indent = head.chars().count();
+        wrap::put(page, &head, indent, &remarks(status, name, host).join("; "));
     }
 }
 
@@ -85,7 +84,9 @@ fn remarks(status: &Status, name: &HostName, host: &HostStatus) -> Vec<String> {
     if *name == status.host && status.is_paused {
         remarks.push("waits, since it reads mains".to_owned());
     }
-    if !host.waiting_for.is_empty() {
+    let is_declared =
+        status.shutdown.as_ref().is_some_and(|open| open.standing == Standing::Declared);
+    if !host.waiting_for.is_empty() && !is_declared {
         let names: Vec<&str> = host.waiting_for.iter().map(HostName::as_str).collect();
         remarks.push(format!("waits for {}", names.join(", ")));
     }
@@ -182,6 +183,13 @@ fn shutdown(status: &Status) -> String {
     text
 }
 
+/// Returns the place of a state in the order in which findings are read; an agent of another
+/// version may have more of them.
+fn gravity(state: &str) -> usize {
+    let order = ["fail", "warn", "unknown"];
+    order.iter().position(|known| *known == state).unwrap_or(order.len())
+}
+
 /// Returns a duration in the two units that matter.
 fn span(span: Duration) -> String {
     let whole = span.as_secs();
@@ -193,11 +201,7 @@ fn span(span: Duration) -> String {
 }
 
 fn row(page: &mut String, name: &str, text: &str) {
-    let mut name = name;
-    for line in wrapped(text, WIDTH - ROW) {
-        put(page, format_args!("{name:<ROW$}{line}\n"));
-        name = "";
-    }
+    wrap::put(page, &format!("{name:<ROW$}"), ROW, text);
 }
 
 fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
@@ -213,6 +217,7 @@ mod tests {
     use crate::ask::{CheckAnswer, HealthAnswer};
     use crate::health::tests::snapshot;
     use crate::talos::{Shown, ShownSequence};
+    use crate::wrap::WIDTH;
 
     fn answer(change: impl FnOnce(&mut Status)) -> Answer {
         let mut status = snapshot().status;

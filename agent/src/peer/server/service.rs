@@ -54,12 +54,13 @@ impl v1::peer_server::Peer for PeerService {
             Ok(message) => message,
             Err(refusal) => return Err(self.refuse(refusal).await),
         };
-        let Caller { number, certificate, .. } = &*self.caller;
+        let Caller { address, number, certificate, .. } = &*self.caller;
         let connection =
             Connection { peer: message.host.clone(), direction: Direction::In, number: *number };
         let message = Arc::new(message);
         let validity = certificate.validity;
-        self.pass_on(Fact::Heard { connection, message, validity }).await?;
+        let from = address.to_canonical();
+        self.pass_on(Fact::Heard { connection, from, message, validity }).await?;
         Ok(Response::new(v1::TellReply { protocol: PROTOCOL }))
     }
 

@@ -32,7 +32,7 @@ impl Bench {
     async fn heard(&self, number: u64, sequence: u64) {
         let message = Arc::new(StateMessage { sequence, ..full("nfs") });
         let connection = connection(Direction::In, number);
-        let fact = Fact::Heard { connection, message, validity: VALIDITY };
+        let fact = Fact::Heard { connection, from: ADDRESS, message, validity: VALIDITY };
         self.facts.send(fact).await.unwrap();
     }
 

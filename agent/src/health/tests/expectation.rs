@@ -1,0 +1,126 @@
+//! What is said in the middle of a shutdown and of a recovery: what is to come, and nothing wrong.
+
+use curfew_coordinator::{Gate, RecoveryStatus};
+
+use super::*;
+use crate::cluster_file::{System, TalosSystem};
+use crate::filesystem::Measured;
+use crate::health::holding::tests::report;
+use crate::snapshot::{Holding, Place};
+
+fn owe(snapshot: &mut Snapshot, hosts: &[&str]) {
+    let owed = Owed { boot: None, number: 7, debt: Debt::Due };
+    snapshot.status.owed = hosts.iter().map(|host| ((*host).into(), owed.clone())).collect();
+    for name in hosts {
+        host(snapshot, name).presence = Presence::Off;
+    }
+}
+
+#[test]
+fn a_recovery_says_what_it_waits_for() {
+    let recovery = |gate, turned_to: &[&str]| {
+        look("recovery", |snapshot| {
+            owe(snapshot, &["k8s-1", "k8s-2"]);
+            let turned_to = turned_to.iter().map(|host| (*host).into()).collect();
+            snapshot.status.recovery = Some(RecoveryStatus { gate, turned_to });
+        })
+    };
+    for (gate, turned_to, words) in [
+        (Some(Gate::Mains), &[][..], "when the mains have been stable for a while: k8s-1, k8s-2"),
+        (Some(Gate::Charge), &[], "to be woken when the battery has charge again: k8s-1, k8s-2"),
+        (Some(Gate::Exports), &[], "to be woken when the exports of this host answer: "),
+        (None, &["k8s-1"], "being woken: k8s-1; then k8s-2: nothing"),
+        (None, &["k8s-1", "k8s-2"], "being woken: k8s-1, k8s-2: nothing"),
+        (None, &[], "to be woken when what they need serves: k8s-1, k8s-2"),
+    ] {
+        let (state, sentence) = recovery(gate, turned_to);
+        assert_eq!(state, State::Warn);
+        assert!(sentence.contains(words), "{sentence}");
+    }
+    let (_, sentence) = look("recovery", |snapshot| {
+        snapshot.status.host = "k8s-1".into();
+        owe(snapshot, &["k8s-2"]);
+    });
+    assert!(
+        sentence.starts_with("to be woken by nfs: k8s-2: nothing while nfs does"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn a_host_that_the_recovery_brings_back_is_awaited_and_the_plan_is_not_whole() {
+    let mut snapshot = snapshot();
+    owe(&mut snapshot, &["k8s-2"]);
+    let gate = Some(Gate::Charge);
+    snapshot.status.recovery = Some(RecoveryStatus { gate, turned_to: BTreeSet::new() });
+    let health = Health::of(&snapshot);
+    assert_eq!(health.state, State::Warn, "{health:#?}");
+    let check = health.checks.iter().find(|check| check.name == "peer-k8s-2").unwrap();
+    assert!(check.reason.ends_with("the recovery brings it up"), "{check:?}");
+    assert_eq!(health.obstacles.len(), 1, "{:?}", health.obstacles);
+    // Nobody brings back what was given up.
+    let owed = snapshot.status.owed.get_mut(&HostName::from("k8s-2")).unwrap();
+    owed.debt = Debt::GivenUp;
+    let check = |health: Health, name: &str| {
+        health.checks.into_iter().find(|check| check.name == name).unwrap().state
+    };
+    assert_eq!(check(Health::of(&snapshot), "peer-k8s-2"), State::Fail);
+}
+
+#[test]
+fn nothing_is_waited_for_on_the_way_down() {
+    let mut snapshot = snapshot();
+    declare(&mut snapshot, Trigger::Computed, Cause::Battery);
+    owe(&mut snapshot, &["k8s-2"]);
+    host(&mut snapshot, "nfs").waiting_for = BTreeSet::from(["k8s-1".into()]);
+    let peer = host(&mut snapshot, "k8s-1");
+    peer.phase = Some(Phase::Halting);
+    peer.presence = Presence::Silent;
+    peer.waiting_for = BTreeSet::from(["k8s-2".into()]);
+    peer.heard = Some(Duration::from_mins(1));
+    let health = Health::of(&snapshot);
+    let of = |name: &str| health.checks.iter().find(|check| check.name == name).unwrap();
+    assert_eq!(of("peer-k8s-1").state, State::Pass, "{:?}", of("peer-k8s-1"));
+    assert!(of("peer-k8s-1").reason.starts_with("halting, as the shutdown wants it"));
+    assert!(of("recovery").reason.starts_with("to be woken when the shutdown is over: k8s-2"));
+    assert_eq!(health.obstacles, ["shutdown 7 is declared"]);
+}
+
+#[test]
+fn a_host_without_a_certificate_is_not_ready_and_says_why() {
+    let mut snapshot = snapshot();
+    let reason = "cannot read /etc/curfew/pki/ca.pem";
+    snapshot.extra.push(Check::fail(CERTIFICATES, reason, "issue it"));
+    let obstacles = Health::of(&snapshot).obstacles;
+    assert_eq!(obstacles, [format!("{reason}: issue it")]);
+}
+
+#[test]
+fn no_remedy_for_a_talos_host_is_debians() {
+    let mut snapshot = snapshot();
+    snapshot.status.host = "k8s-1".into();
+    let system = System::Talos(TalosSystem { socket: "/run/machined.sock".into() });
+    let place = |last: u8| Place { system: system.clone(), address: [10, 0, 0, last].into() };
+    snapshot.places = Arc::new([("k8s-1".into(), place(11)), ("k8s-2".into(), place(12))].into());
+    let peer = host(&mut snapshot, "k8s-2");
+    peer.presence = Presence::Lost;
+    peer.has_other_file = true;
+    snapshot.status.journal_failure = Some("disk full".to_owned());
+    let mut report = report(50);
+    report.filesystems.iter_mut().flatten().for_each(|filesystem| {
+        filesystem.measured = Measured::Failed("input/output error".to_owned());
+    });
+    snapshot.filesystems = Some(Arc::new(report));
+    let no = || Err("no".to_owned());
+    snapshot.holding = Some(Arc::new(Holding { mounts: no(), pods: no() }));
+    let health = Health::of(&snapshot);
+    let wrong = health.checks.iter().filter(|check| check.state != State::Pass);
+    let remedies: Vec<_> = wrong.filter_map(|check| check.remedy.as_deref()).collect();
+    assert!(remedies.len() >= 6, "{remedies:?}");
+    for words in ["systemctl", "journalctl", "ss -l", "`dmesg`", "apt-get"] {
+        assert!(!remedies.iter().any(|remedy| remedy.contains(words)), "{words} in {remedies:#?}");
+    }
+    let talosctl =
+        remedies.iter().filter(|remedy| remedy.contains("`talosctl -n 10.0.0.1")).count();
+    assert_eq!(talosctl, 2, "{remedies:#?}");
+}
