@@ -185,7 +185,8 @@ fn obstacles(snapshot: &Snapshot, checks: &[Check]) -> Vec<String> {
     let waiting = (!waits_for.is_empty()).then(|| format!("waiting for {waits_for}"));
     let open = status.shutdown.as_ref();
     let open = open.map(|open| format!("shutdown {} is {}", open.number, open.standing.as_str()));
-    let hindering = checks.iter().filter(|check| is_obstacle(snapshot, check)).map(Check::sentence);
+    let hindering = checks.iter().filter(|check| is_obstacle(snapshot, check));
+    let hindering = hindering.map(|check| format!("{}: {}", check.name, check.sentence()));
     waiting.into_iter().chain(open).chain(hindering).collect()
 }
 
@@ -199,7 +200,9 @@ fn is_obstacle(snapshot: &Snapshot, check: &Check) -> bool {
         State::Pass | State::Unknown => false,
         State::Warn if check.name == ups::CONTACT => snapshot.reading_age().is_none(),
         State::Warn if check.name == cluster::RECOVERY => !cluster::is_declared(&snapshot.status),
-        State::Warn => peer.as_ref().is_some_and(is_unknown),
+        State::Warn => peer
+            .as_ref()
+            .is_some_and(|it| is_unknown(it) && !cluster::is_awaited(&snapshot.status, it)),
         State::Fail => peer.is_some() || OBSTACLES.contains(&check.name.as_str()),
     }
 }

@@ -40,6 +40,8 @@ pub const OPERATOR: &str = "lab";
 /// Where an agent finds what it needs.
 #[derive(Clone, Debug)]
 pub struct Paths {
+    /// The host for which it takes itself.
+    pub host: Host,
     /// The binary.
     pub binary: PathBuf,
     /// The cluster file.
@@ -53,10 +55,10 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Starts the agent of `host` in `namespace`.
-    pub fn start(&self, host: Host, namespace: &str) -> Result<Process> {
+    /// Starts the agent in `namespace`.
+    pub fn start(&self, namespace: &str) -> Result<Process> {
         Program::new(namespace, &self.binary, &self.log)
-            .args(["run", "--host", host.name(), "--cluster"])
+            .args(["run", "--host", self.host.name(), "--cluster"])
             .args([&self.cluster])
             .args(["--state"])
             .args([&self.state])

@@ -22,6 +22,24 @@ pub fn get(host: Host, path: &str) -> Result<Answer> {
     ask(SocketAddr::from((host.address(), PORT)), path, LIMIT)
 }
 
+/// Asks the agent of `host` for its health, and puts what it says of each thing on one line.
+pub fn health(host: Host) -> Result<Answer> {
+    let mut answer = get(host, "/health")?;
+    answer.body = unwrapped(&answer.body);
+    Ok(answer)
+}
+
+fn unwrapped(page: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in page.lines() {
+        match lines.last_mut().filter(|_| line.starts_with(' ')) {
+            Some(begun) => *begun = format!("{begun} {}", line.trim_start()),
+            None => lines.push(line.to_owned()),
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
 /// Asks whoever listens at `address` for `path`; each step of it may take `limit`.
 pub fn ask(address: SocketAddr, path: &str, limit: Duration) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, limit).context("connect")?;
@@ -67,6 +85,15 @@ mod tests {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
         let answer = parse(text).unwrap();
         assert_eq!((answer.code, answer.body.as_str()), (200, "abcde"));
+    }
+
+    #[test]
+    fn lines_that_hang_belong_to_the_one_above() {
+        let page = "warn  nfs: one\n\nwarn  a: b c\n      d\n      What to do: e\nok    f   g\n";
+        assert_eq!(
+            unwrapped(page),
+            "warn  nfs: one\n\nwarn  a: b c d What to do: e\nok    f   g\n"
+        );
     }
 
     #[test]

@@ -307,7 +307,7 @@ impl Machine {
             && agent.is_none()
             && self.has_agent
         {
-            *agent = Some(self.paths.start(self.host, namespace)?);
+            *agent = Some(self.paths.start(namespace)?);
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ fn tells_who_depends_on_it_and_stays_off(lab: &mut Lab) -> Result<()> {
         assert!((1..=2).contains(&heard.len()), "{heard:?}");
         // The page shows how things stood up to a second ago.
         lab.eventually("its health page says so", PATIENCE, |_| {
-            http::get(host, "/health").is_ok_and(|page| page.body.contains("by hand: nfs"))
+            http::health(host).is_ok_and(|page| page.body.contains("by hand: nfs"))
         })?;
     }
     let has_gone = |lab: &Lab, host| {

@@ -25,7 +25,7 @@ fn a_machine_without_its_agent_is_said_by_the_others_and_that_it_is_over() -> Re
         let sees = |host| absence(lab, host) == Some(Absence::WithoutAgent);
         others.into_iter().all(sees)
     })?;
-    let health = http::get(Host::Nfs, "/health")?;
+    let health = http::health(Host::Nfs)?;
     let line = health.body.lines().find(|line| line.contains("peer-k8s-2")).context("a check")?;
     assert!(line.contains("its machine runs without its agent"), "{line}");
     let metrics = http::get(Host::Nfs, "/metrics")?.body;

@@ -20,7 +20,7 @@ fn stranger(lab: &Lab) -> Result<Upsmon> {
 /// Waits until the owner says this of those who are logged in.
 fn until_said(lab: &mut Lab, words: &str) -> Result<()> {
     lab.eventually(&format!("the owner says: {words}"), SEEN, |_| {
-        http::get(Host::Nfs, "/health").is_ok_and(|health| health.body.contains(words))
+        http::health(Host::Nfs).is_ok_and(|health| health.body.contains(words))
     })
 }
 
@@ -55,7 +55,7 @@ fn a_foreign_upsmon_goes_down_after_the_dependents_and_before_the_owner() -> Res
     // The hold ends by a reboot, and with it the latch.
     lab.restore_mains()?;
     lab.until_whole(BACK)?;
-    let health = http::get(Host::Nfs, "/health")?.body;
+    let health = http::health(Host::Nfs)?.body;
     assert!(health.contains("no FSD is left over"), "{health}");
     Ok(())
 }
@@ -71,7 +71,7 @@ fn an_upsmon_on_a_host_of_the_file_is_a_fault_and_on_the_owner_no_fsd_is_set() -
     let _on_owner = Upsmon::start(&network(&lab, Host::Nfs), &lab.folder().join("upsmon-nfs"))?;
     let mut foreign = stranger(&lab)?;
     until_said(&mut lab, "upsmon on nfs itself (10.77.0.13) is logged in to eaton")?;
-    let health = http::get(Host::Nfs, "/health")?;
+    let health = http::health(Host::Nfs)?;
     assert_eq!(health.code, 503, "{}", health.body);
     assert!(health.body.contains("systemctl mask --now nut-monitor"), "{}", health.body);
 

@@ -9,7 +9,7 @@ use curfew_coordinator::Line;
 use curfew_tests::cluster_file::CLUSTER;
 use curfew_tests::directory::{replace, write_secret};
 use curfew_tests::disk::Disk;
-use curfew_tests::http::get;
+use curfew_tests::http::{get, health};
 use curfew_tests::nut::Shown;
 use curfew_tests::story::DOWN;
 use curfew_tests::{Fact, Host, Lab, Setup, Verb, agent, directory};
@@ -77,6 +77,27 @@ fn a_certificate_of_another_cluster_is_refused_by_the_others_and_said() -> Resul
     let status = lab.status(Host::Nfs)?;
     let other = status.hosts.iter().find(|(name, _)| name.as_str() == "k8s-2");
     ensure!(other.is_some_and(|(_, host)| host.phase.is_none()), "k8s-2 was heard");
+    Ok(())
+}
+
+#[test]
+fn two_nodes_with_each_others_names_are_found_out_by_all() -> Result<()> {
+    let mut lab = Lab::build(&Setup::default())?;
+    for (host, other) in [(Host::K8s1, Host::K8s2), (Host::K8s2, Host::K8s1)] {
+        let pki = lab.folder().join("pki").join(other.name());
+        let paths = lab.machine_mut(host).paths_mut();
+        (paths.host, paths.pki) = (other, pki);
+    }
+    for host in Host::ALL {
+        lab.press_button(host);
+    }
+    // Their machines do not have the addresses of the file, and are shown at those they have.
+    until_unwell(&mut lab, Host::K8s1, "does not have the address 10.77.0.12 of k8s-2")?;
+    until_unwell(&mut lab, Host::K8s2, "does not have the address 10.77.0.11 of k8s-1")?;
+    until_unwell(&mut lab, Host::Nfs, "k8s-1 is heard from 10.77.0.12, and cannot be called")?;
+    let ready = get(Host::Nfs, "/readyz")?;
+    ensure!(ready.code == 503, "{}", ready.body);
+    ensure!(ready.body.contains("not ready: peer-addresses: k8s-1 is heard"), "{}", ready.body);
     Ok(())
 }
 
@@ -149,7 +170,7 @@ fn ensure_logged(lab: &Lab, words: &str) -> Result<()> {
 fn until_unwell(lab: &mut Lab, host: Host, words: &str) -> Result<()> {
     let mut last = String::new();
     let waited = lab.eventually(&format!("{host}'s health speaks of {words:?}"), LIMIT, |_| {
-        get(host, "/health").is_ok_and(|answer| {
+        health(host).is_ok_and(|answer| {
             last = format!("{} {}", answer.code, answer.body);
             let is_finding = |line: &str| {
                 let line = line.to_lowercase();

@@ -66,7 +66,7 @@ fn a_takeover_that_takes_its_time_is_waited_for() -> Result<()> {
         lab.throughout("START is waited for", Duration::from_secs(7), |lab| {
             lab.calls_of(NODE) == [FORCED]
         })?;
-        let page = http::get(NODE, "/health")?.body;
+        let page = http::health(NODE)?.body;
         ensure!(!page.contains("has not begun"), "it is reported too early: {page}");
         lab.tell(NODE, Command::Mend(Fault::Hangs("startEverything".to_owned())))?;
         lab.until_since(NODE, &Fact::Off, lab.timeline().start())?;

@@ -13,6 +13,7 @@ use super::{complain, in_runtime, say};
 use crate::app;
 use crate::ask::{self, AskError};
 use crate::cluster_file::ClusterFile;
+use crate::wrap::{WIDTH, wrapped};
 
 #[derive(Args, Debug)]
 pub(super) struct StatusArgs {
@@ -48,7 +49,7 @@ pub(super) fn status(args: &StatusArgs) -> ExitCode {
 pub(super) fn fail(failed: &anyhow::Error) -> ExitCode {
     complain(format_args!("curfew: {failed:#}"));
     if let Some(remedy) = failed.downcast_ref().map(remedy) {
-        complain(remedy);
+        complain(wrapped(remedy, WIDTH).join("\n"));
     }
     ExitCode::FAILURE
 }
@@ -103,8 +104,8 @@ pub(super) fn parse_at(text: &str) -> Result<SocketAddr, String> {
 fn remedy(failed: &AskError) -> &'static str {
     match failed {
         AskError::Connect { .. } => {
-            "Is it running (`systemctl status curfew`)? An agent elsewhere is asked with \
-             `curfew status --at ADDRESS`."
+            "Is it running (`systemctl status curfew`, on Talos `talosctl service ext-curfew`)? \
+             An agent elsewhere is asked with `curfew status --at ADDRESS`."
         }
         AskError::TimeOut { .. } => "Its log says more, or the machine is very busy: try again.",
         AskError::Standby { .. } => {

@@ -57,6 +57,12 @@ pub(super) fn recovery(status: &Status) -> Check {
         let remedy = "switch it on by hand and check that wake-on-LAN is on in its firmware";
         return Check::fail(RECOVERY, reason, remedy);
     }
+    // The debt of a host that has come stands until it is ready, and its own check says so.
+    let is_there = |host: &HostName| {
+        let presence = status.hosts.get(host).map(|host| host.presence);
+        *host == status.host || (presence == Some(Presence::Connected) && !is_declared(status))
+    };
+    let due: BTreeSet<HostName> = due.into_iter().filter(|host| !is_there(host)).collect();
     if due.is_empty() {
         return Check::pass(RECOVERY, "no host is waited for");
     }
@@ -78,7 +84,7 @@ fn expected(status: &Status, due: &BTreeSet<HostName>) -> (String, String) {
         );
         return (format!("to be woken by {owner}: {hosts}"), remedy);
     };
-    let limited = "nothing: each wait has a limit, after which it goes on and says so".to_owned();
+    let limited = "nothing, each wait has a limit, after which it goes on and says so".to_owned();
     if let Some(gate) = recovery.gate {
         let when = match gate {
             Gate::Mains => "the mains have been stable for a while",
@@ -143,8 +149,7 @@ pub(super) fn file(snapshot: &Snapshot) -> Check {
         .chain(&others)
         .map(|host| place::cluster_file(snapshot.places.get(host), host.as_str()))
         .collect();
-    let remedy =
-        format!("give each the same file: where it is not the right one, {}", anew.join(", "));
+    let remedy = format!("give each the same file, then {}", anew.join(" and "));
     Check::fail(FILE, reason, remedy)
 }
 
@@ -263,15 +268,20 @@ fn awaited(
         let reason = format!("{}, as the shutdown wants it, {ago}", phase.as_str());
         return is_going.then(|| Check::pass(check, reason));
     }
-    let is_to_come = match status.owed.get(name).map(|owed| owed.debt) {
+    is_awaited(status, name).then(|| {
+        let reason = format!("not back yet ({ago}), the recovery brings it up");
+        Check::warn(check, reason, "nothing, `recovery` says what it waits for")
+    })
+}
+
+/// Returns whether the recovery is to bring a host back.
+pub(super) fn is_awaited(status: &Status, name: &HostName) -> bool {
+    match status.owed.get(name).map(|owed| owed.debt) {
+        _ if is_declared(status) => false,
         Some(Debt::Due) => true,
         Some(Debt::GivenUp | Debt::Intended) => false,
         None => is_stopped_by(status, name),
-    };
-    is_to_come.then(|| {
-        let reason = format!("not back yet ({ago}), the recovery brings it up");
-        Check::warn(check, reason, "nothing: the check recovery says what it waits for")
-    })
+    }
 }
 
 /// Returns where to look for an agent that is not there.

@@ -95,7 +95,7 @@ fn listed(addresses: &[IpAddr]) -> String {
 /// Longer than a host that changes its way back and forth is heard from both.
 const DOUBLED_FOR: Duration = Duration::from_secs(10);
 /// An agent that starts is heard before it can be called, and is called every 3 s.
-const UNREACHED_FOR: Duration = Duration::from_secs(15);
+const UNREACHED_FOR: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -126,13 +126,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_is_heard_from_elsewhere_and_cannot_be_called_fails() {
-        assert_eq!(look(&[12], false, true, 14).await.state, State::Pass, "it may be starting");
-        let check = look(&[12], false, true, 15).await;
+        assert_eq!(look(&[12], false, true, 9).await.state, State::Pass, "it may be starting");
+        let check = look(&[12], false, true, 10).await;
         assert_eq!(check.state, State::Fail);
         assert!(check.reason.starts_with("k8s-1 is heard from 10.0.0.12, and cannot be called"));
         assert!(check.reason.contains("10.0.0.11:9101: connection refused"), "{}", check.reason);
         assert!(check.sentence().contains("each other's certificate"), "{}", check.sentence());
-        let shut = look(&[11], false, true, 15).await;
+        let shut = look(&[11], false, true, 10).await;
         assert!(shut.sentence().contains("peer-port in the health of k8s-1"), "{shut:?}");
         // A host with two networks may call from the other one.
         assert_eq!(look(&[12], false, false, 60).await.state, State::Pass);

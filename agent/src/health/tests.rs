@@ -426,7 +426,7 @@ fn another_cluster_file_fails_and_is_an_obstacle() {
     let health = Health::of(&snapshot);
     assert_eq!(health.state, State::Fail);
     assert_eq!(health.obstacles.len(), 1);
-    assert!(health.obstacles[0].starts_with("not the same here and on k8s-2: put the same"));
+    assert!(health.obstacles[0].starts_with("cluster-file: not the same here and on k8s-2: give"));
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl Lab {
         let upsd = format!("upsc eaton@{} ups.status", Host::Nfs.address());
         let line = server.shell(&upsd)?;
         ensure!(!line.trim().is_empty(), "upsd says nothing");
-        let health = crate::http::get(Host::Nfs, "/health")?;
+        let health = crate::http::health(Host::Nfs)?;
         ensure!(health.body.to_lowercase().contains("hold"), "/health: {}", health.body);
         Ok(())
     }

@@ -45,6 +45,7 @@ fn debian(setup: &Server, name: &str, folder: &Path, network: &Network) -> Resul
     let machine = server::Machine::install(setup, name, folders, &network.namespace(host))?;
     let root = machine.container().root();
     let paths = Paths {
+        host,
         binary: root.join("usr/bin/curfew"),
         cluster: root.join("etc/curfew/cluster.toml"),
         state: root.join("var/lib/curfew"),
@@ -61,6 +62,7 @@ fn talos_node(host: Host, name: &str, folder: &Path, network: &Network) -> Resul
     let name = format!("{name}-{host}");
     let node = talos::Node::new(host, &name, &network.namespace(host), folders)?;
     let paths = Paths {
+        host,
         binary: PathBuf::new(),
         cluster: folder.join("cluster.toml"),
         state: tree.join("var/lib/curfew"),
@@ -80,6 +82,7 @@ fn bare_node(host: Host, setup: &Setup, paths: Paths, network: &Network) -> Resu
 fn agent_paths(host: Host, folder: &Path, binary: &Path) -> Paths {
     let own = folder.join(host.name());
     Paths {
+        host,
         binary: binary.to_owned(),
         cluster: folder.join("cluster.toml"),
         state: own.join("state"),

@@ -109,7 +109,7 @@ impl Bare {
         let mut events = Vec::new();
         while let Some(report) = self.power.report() {
             if report == Report::Start {
-                let agent = self.paths.start(self.host, &self.namespace)?;
+                let agent = self.paths.start(&self.namespace)?;
                 self.power.tell(Command::Started(Some(agent.id())));
                 self.agent = Some(agent);
             } else if report == Report::Term {

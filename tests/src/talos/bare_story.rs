@@ -74,7 +74,7 @@ impl Lab {
     pub fn until_agent(&mut self, host: Host) -> Result<()> {
         self.eventually(&format!("{host} is up"), PATIENCE, |lab| {
             lab.status(host).is_ok_and(|status| status.phase == Phase::Up)
-                && http::get(host, "/health")
+                && http::health(host)
                     .is_ok_and(|page| !page.body.contains("no certificate is loaded"))
         })
     }
@@ -161,7 +161,7 @@ impl Lab {
     /// Waits until the health page of `host` says this.
     pub fn until_health_says(&mut self, host: Host, words: &str) -> Result<()> {
         self.eventually(&format!("/health of {host} says {words:?}"), PATIENCE, |_| {
-            http::get(host, "/health").is_ok_and(|page| page.body.contains(words))
+            http::health(host).is_ok_and(|page| page.body.contains(words))
         })
     }
 

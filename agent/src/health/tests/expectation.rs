@@ -29,7 +29,7 @@ fn a_recovery_says_what_it_waits_for() {
         (Some(Gate::Mains), &[][..], "when the mains have been stable for a while: k8s-1, k8s-2"),
         (Some(Gate::Charge), &[], "to be woken when the battery has charge again: k8s-1, k8s-2"),
         (Some(Gate::Exports), &[], "to be woken when the exports of this host answer: "),
-        (None, &["k8s-1"], "being woken: k8s-1; then k8s-2: nothing"),
+        (None, &["k8s-1"], "being woken: k8s-1; then k8s-2: nothing, each"),
         (None, &["k8s-1", "k8s-2"], "being woken: k8s-1, k8s-2: nothing"),
         (None, &[], "to be woken when what they need serves: k8s-1, k8s-2"),
     ] {
@@ -92,7 +92,7 @@ fn a_host_without_a_certificate_is_not_ready_and_says_why() {
     let reason = "cannot read /etc/curfew/pki/ca.pem";
     snapshot.extra.push(Check::fail(CERTIFICATES, reason, "issue it"));
     let obstacles = Health::of(&snapshot).obstacles;
-    assert_eq!(obstacles, [format!("{reason}: issue it")]);
+    assert_eq!(obstacles, [format!("certificates: {reason}: issue it")]);
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn no_remedy_for_a_talos_host_is_debians() {
         filesystem.measured = Measured::Failed("input/output error".to_owned());
     });
     snapshot.filesystems = Some(Arc::new(report));
-    let no = || Err("no".to_owned());
-    snapshot.holding = Some(Arc::new(Holding { mounts: no(), pods: no() }));
+    let no = || "no".to_owned();
+    snapshot.holding = Some(Arc::new(Holding { mounts: Err(no()), pods: Err(no()) }));
     let health = Health::of(&snapshot);
     let wrong = health.checks.iter().filter(|check| check.state != State::Pass);
     let remedies: Vec<_> = wrong.filter_map(|check| check.remedy.as_deref()).collect();
