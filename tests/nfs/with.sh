@@ -191,3 +191,50 @@ story_v3() {
     lights_out
     judge
 }
+
+# The server's cable is pulled and put in again: its clients' mounts hang, the folder of k8s-1's text
+# files with them, and their agents answer all the same.
+story_server-hangs() {
+    local name folder=$STORY/extra/k8s-1/var/lib/prometheus
+    mkdir -p "$folder"
+    ln -s /mnt/media "$folder/node-exporter"
+    equip
+    start_with
+    ask nfs 'echo "backup_age_seconds 5" >/srv/media/backup.prom'
+    await 30 shows k8s-1 '^backup_age_seconds 5' || say 'k8s-1: does not show the text file'
+    for name in k8s-1 k8s-2; do figure "$name answers in" "$(slowest "$name")"; done
+    in_lan ip link set "$PREFIX-nfs" down
+    say 'nfs: cable out'
+    await 60 shows k8s-1 '^node_scrape_collector_success{collector="textfile"} 0' ||
+        say 'k8s-1: its text folder does not hang'
+    for name in k8s-1 k8s-2; do
+        figure "$name threads" "$(threads "$name")"
+        figure "$name answers, its mounts hung, in" "$(slowest "$name")"
+        figure "$name threads, later" "$(threads "$name")"
+        agent "$name" /health >"$STORY/health.$name.hung"
+    done
+    in_lan ip link set "$PREFIX-nfs" up
+    say 'nfs: cable in'
+    await 120 shows k8s-1 '^backup_age_seconds 5' || say 'k8s-1: hangs still'
+    for name in k8s-1 k8s-2; do figure "$name answers again in" "$(slowest "$name")"; done
+    lights_out
+}
+
+# shows NAME PATTERN: whether the page of metrics of a machine has a line like that.
+shows() { agent "$1" /metrics | grep -qE "$2"; }
+
+# slowest NAME: seconds that the slowest of 20 answers took, for each thing that can be looked at.
+slowest() {
+    local path
+    for path in /metrics /health /readyz /livez /api/v1/status; do
+        printf '%s ' "$path"
+        for _ in {1..20}; do
+            in_lan curl --silent --max-time 10 --output /dev/null --write-out '%{time_total}\n' \
+                "http://$(address_of "$1"):9100$path"
+        done | sort -n | tail -1
+    done | tr '\n' ' '
+}
+
+# threads NAME: how many the agent of a machine has.
+# shellcheck disable=SC2016 # for the shell of the machine
+threads() { ask "$1" 'ls /proc/$(pidof curfew)/task | wc -l'; }

@@ -7,7 +7,7 @@
 //! network. Nothing is cached: each look is a question.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -132,12 +132,9 @@ impl Shared {
             }
             let length = match device.read(&mut buffer) {
                 Ok(length) => length,
-                Err(failed) => match Errno::from_raw(failed.raw_os_error().unwrap_or_default()) {
-                    // Asked by somebody who was killed meanwhile, or taken back.
-                    Errno::EAGAIN | Errno::EINTR | Errno::ENOENT => continue,
-                    Errno::ENODEV => return Ok(()),
-                    _ => return Err(failed).context("read a question"),
-                },
+                Err(failed) if is_one_of(&failed, &TAKEN_BACK) => continue,
+                Err(failed) if is_one_of(&failed, &[Errno::ENODEV]) => return Ok(()),
+                Err(failed) => return Err(failed).context("read a question"),
             };
             let question = buffer.get(..length).and_then(Question::parse);
             let question = question.context("a question that makes no sense")?;
@@ -148,13 +145,19 @@ impl Shared {
             match device.write_all(&answer) {
                 Ok(()) => {}
                 // Whoever asked is gone.
-                Err(failed) if failed.raw_os_error() == Some(Errno::ENOENT as i32) => {}
+                Err(failed) if is_one_of(&failed, &[Errno::ENOENT]) => {}
                 Err(failed) => return Err(failed).context("answer"),
             }
         }
     }
 }
 
+fn is_one_of(failed: &io::Error, known: &[Errno]) -> bool {
+    failed.raw_os_error().is_some_and(|code| known.contains(&Errno::from_raw(code)))
+}
+
+/// A question is not there after all: it was taken back, or asked by somebody who was killed.
+const TAKEN_BACK: [Errno; 3] = [Errno::EAGAIN, Errno::EINTR, Errno::ENOENT];
 /// Where the kernel's questions come from.
 const DEVICE: &str = "/dev/fuse";
 /// As of a share of the laboratory's server.

@@ -53,7 +53,6 @@ pub struct Bare {
     power: Power,
     paths: Paths,
     namespace: String,
-    host: Host,
     tree: PathBuf,
 }
 
@@ -88,7 +87,7 @@ impl Bare {
         }
         let power = Power::new(settings)?;
         let paths = paths.clone();
-        Ok(Self { agent: None, power, paths, namespace, host, tree })
+        Ok(Self { agent: None, power, paths, namespace, tree })
     }
 
     /// Gives it power, with this boot id.
