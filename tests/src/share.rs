@@ -1,4 +1,4 @@
-//! A folder that another machine seems to serve, and that can hang as one does whose server is gone.
+//! A folder that another machine seems to serve, and that hangs as one does whose server is gone.
 //!
 //! The mount is real, of the kernel's own FUSE; the server is a thread of the test that speaks the
 //! kernel's protocol and serves a few files from memory. While it hangs it reads no question, so

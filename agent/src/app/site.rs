@@ -60,7 +60,7 @@ async fn show(
         match bound {
             Ok(server) => return server.run(cancel).await,
             Err(failed) if failed.is_address_missing() => {
-                warn!(%address, "this machine does not have its address, and is shown at all others");
+                warn!(%address, "this machine does not have it, and is shown at all others");
             }
             Err(failed) => return Err(failed),
         }

@@ -1,12 +1,7 @@
 //! Where to look and what to type, in the words of the system that a host runs.
 
 use crate::cluster_file::System;
-use crate::snapshot::{Place, Snapshot};
-
-/// Returns where this host is.
-pub(crate) fn own(snapshot: &Snapshot) -> Option<&Place> {
-    snapshot.places.get(&snapshot.status.host)
-}
+use crate::snapshot::Place;
 
 /// Returns where the log of the agent there is.
 pub(crate) fn log(place: Option<&Place>) -> String {
@@ -33,16 +28,6 @@ pub(crate) fn ports(place: Option<&Place>) -> String {
             format!("`talosctl -n {address} netstat -tlp`")
         }
         Some(_) | None => "`ss -ltnp`".to_owned(),
-    }
-}
-
-/// Returns what shows the messages of the kernel there.
-pub(crate) fn kernel_log(place: Option<&Place>) -> String {
-    match place {
-        Some(Place { system: System::Talos(_), address }) => {
-            format!("`talosctl -n {address} dmesg`")
-        }
-        Some(_) | None => "`dmesg`".to_owned(),
     }
 }
 

@@ -464,6 +464,7 @@ fn hosts_that_are_owed_warn_until_they_are_given_up() {
         look("recovery", |snapshot| {
             let owed = Owed { boot: None, number: 6, debt };
             snapshot.status.owed.insert("k8s-2".into(), owed);
+            host(snapshot, "k8s-2").presence = Presence::Off;
         })
     };
     assert_eq!(owed(Debt::Due).0, State::Warn);

@@ -281,7 +281,8 @@ async fn readiness_names_each_obstacle() {
     let obstacles = answer.body.lines().filter(|line| line.starts_with("not ready: "));
     assert_eq!(obstacles.filter(|line| line.contains("fell silent")).count(), 2);
     assert!(answer.body.lines().all(|line| line.len() <= 80), "{}", answer.body);
-    let request = "GET /readyz HTTP/1.1\r\nhost: nfs\r\naccept: application/json\r\nconnection: close\r\n\r\n";
+    let request = "GET /readyz HTTP/1.1\r\nhost: nfs\r\naccept: application/json\r\n\
+                   connection: close\r\n\r\n";
     let document: Value = serde_json::from_str(&server.ask(request).await.body).unwrap();
     assert_eq!(document["ready"], false);
     assert_eq!(document["obstacles"].as_array().unwrap().len(), 2);
