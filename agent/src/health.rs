@@ -11,9 +11,9 @@ pub(crate) mod holding;
 pub mod host;
 pub(crate) mod nfs_server;
 mod past;
-mod smart;
 pub(crate) mod place;
 pub(crate) mod reach;
+mod smart;
 mod steady;
 pub(crate) mod talos;
 #[cfg(test)]

@@ -204,7 +204,7 @@ mod tests {
             let question = Question { operation, id: 7, number: ROOT, rest: &[] };
             let answer = question.answer(&tree).unwrap();
             assert_eq!(answer.len(), ANSWER_HEAD + length, "operation {operation}");
-            assert_eq!(u32_at(&answer, 0), Some(answer.len() as u32));
+            assert_eq!(u32_at(&answer, 0).map(u64::from), Some(answer.len() as u64));
             assert_eq!(u64_at(&answer, 8), Some(7));
         }
         let lookup = Question { operation: LOOKUP, id: 1, number: ROOT, rest: b"a.prom\0" };
