@@ -1,6 +1,8 @@
 //! Stories of mounts that hang, as those of NFS do whose server is gone: no page, no health and no
 //! shutdown waits for them.
 
+#![expect(clippy::print_stdout, reason = "figures for whoever runs it by hand")]
+
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
@@ -232,9 +234,15 @@ fn metrics(host: Host) -> Result<String> {
 fn health(host: Host, check: &str) -> Result<String> {
     let document = http::get(host, "/api/v1/status")?.body;
     let document: serde_json::Value = serde_json::from_str(&document).context("no JSON")?;
-    let checks = document["health"]["checks"].as_array().context("no checks")?;
-    let found = checks.iter().find(|it| it["name"] == check).context("no such check")?;
-    Ok(found["reason"].as_str().unwrap_or_default().to_owned())
+    let checks =
+        document.pointer("/health/checks").and_then(|it| it.as_array()).context("no checks")?;
+    let found =
+        checks.iter().find(|it| word(it, "name") == Some(check)).context("no such check")?;
+    Ok(word(found, "reason").unwrap_or_default().to_owned())
+}
+
+fn word<'a>(check: &'a serde_json::Value, key: &str) -> Option<&'a str> {
+    check.get(key)?.as_str()
 }
 
 fn threads(lab: &Lab, host: Host) -> Result<usize> {
