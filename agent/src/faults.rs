@@ -43,7 +43,8 @@ pub struct Faults {
 pub struct Disk {
     /// The kernel's word for whether it can be used.
     pub state: Option<String>,
-    /// Commands that ended with anything but success, harmless ones among them.
+    /// Commands that ended with anything but success, harmless ones among them; none of a drive
+    /// whose medium can be taken out.
     pub errors: Option<u64>,
     /// Commands that got no answer; older kernels do not count them.
     pub timeouts: Option<u64>,
@@ -54,7 +55,7 @@ pub fn read(sys: &Path, root: &Path) -> Result<Faults, FaultsError> {
     let block = sys.join("block");
     let names = list(&block).map_err(|source| FaultsError::List { path: block.clone(), source })?;
     let disks = names.into_iter().filter_map(|name| {
-        let disk = disk(&block.join(&name).join("device"));
+        let disk = disk(&name, &block.join(&name));
         (disk != Disk::default()).then_some((name, disk))
     });
     let class = sys.join("class/nvme");
@@ -72,12 +73,18 @@ pub fn read(sys: &Path, root: &Path) -> Result<Faults, FaultsError> {
     })
 }
 
-fn disk(device: &Path) -> Disk {
+fn disk(name: &str, block: &Path) -> Disk {
+    let device = block.join("device");
     // One of `NVMe` has its state in the same place; it is told with its controller.
     let errors = text(&device.join("ioerr_cnt")).as_deref().and_then(hexadecimal);
     let timeouts = text(&device.join("iotmo_cnt")).as_deref().and_then(hexadecimal);
     let state = errors.and_then(|_| text(&device.join("state")));
-    Disk { state, errors, timeouts }
+    // The kernel asks a drive whether there is a medium in it every two seconds, and each time that
+    // there is none counts as an error.
+    let has_medium = text(&block.join("removable")).is_none_or(|removable| removable == "0")
+        && !name.starts_with("sr");
+    let counted = |count: Option<u64>| count.filter(|_| has_medium);
+    Disk { state, errors: counted(errors), timeouts: counted(timeouts) }
 }
 
 /// `errors_count` is in the superblock, so that it counts from one check of the disk to the next.
@@ -162,6 +169,13 @@ mod tests {
             ("sys/block/sda/device/iotmo_cnt", "0x2\n"),
             ("sys/block/sdb/device/state", "offline\n"),
             ("sys/block/sdb/device/ioerr_cnt", "0x0\n"),
+            ("sys/block/sdf/device/state", "running\n"),
+            ("sys/block/sdf/device/ioerr_cnt", "0x9f3\n"),
+            ("sys/block/sdf/removable", "1\n"),
+            ("sys/block/sr0/device/state", "running\n"),
+            ("sys/block/sr0/device/ioerr_cnt", "0x4\n"),
+            ("sys/block/sr0/device/iotmo_cnt", "0x1\n"),
+            ("sys/block/sdb/removable", "0\n"),
             ("sys/block/nvme0n1/device/state", "live\n"),
             ("sys/block/vda/size", "1\n"),
             ("sys/class/nvme/nvme0/state", "live\n"),
@@ -181,12 +195,14 @@ mod tests {
             tree.write(file, text);
         }
         let faults = read(&tree.path().join("sys"), &tree.path().join("root")).unwrap();
-        let disk = |state: &str, errors, timeouts| Disk {
-            state: Some(state.to_owned()),
-            errors: Some(errors),
-            timeouts,
-        };
-        let disks = [("sda", disk("running", 31, Some(2))), ("sdb", disk("offline", 0, None))];
+        let disk =
+            |state: &str, errors, timeouts| Disk { state: Some(state.to_owned()), errors, timeouts };
+        let disks = [
+            ("sda", disk("running", Some(31), Some(2))),
+            ("sdb", disk("offline", Some(0), None)),
+            ("sdf", disk("running", None, None)),
+            ("sr0", disk("running", None, None)),
+        ];
         assert_eq!(faults.disks, disks.map(|(name, disk)| (name.to_owned(), disk)).into());
         assert_eq!(faults.controllers, [("nvme0".to_owned(), "live".to_owned())].into());
         let counts = [("ext4 on sda1", 3), ("btrfs on sdc", 7)];
