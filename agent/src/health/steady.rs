@@ -130,7 +130,17 @@ impl Grade {
 
     /// Takes what was seen at a moment; none if it cannot be known.
     pub(crate) fn see(&mut self, value: Option<f64>, at: Instant) -> State {
-        match (self.warn.see(value, at), self.fail.see(value, at)) {
+        self.see_each(value, value, at)
+    }
+
+    /// Takes one value for each of both limits, which are of different kinds.
+    pub(crate) fn see_each(
+        &mut self,
+        warn: Option<f64>,
+        fail: Option<f64>,
+        at: Instant,
+    ) -> State {
+        match (self.warn.see(warn, at), self.fail.see(fail, at)) {
             (_, Verdict::Raised) => State::Fail,
             (Verdict::Raised, _) => State::Warn,
             (Verdict::Clear, Verdict::Clear) => State::Pass,

@@ -64,7 +64,7 @@ impl Filesystems {
             let is_ignored = watched.thresholds.filesystems_ignored.contains(&filesystem.point);
             full.extend(known.silence(watched, filesystem, at));
             if let Some(room) = fillable(filesystem).filter(|_| !is_ignored) {
-                full.extend(known.fill(filesystem, room, at));
+                full.extend(known.fill(&watched.thresholds, filesystem, room, at));
                 soon.extend(known.soon(&watched.thresholds, filesystem, room, at));
             }
             let plan = planned.get(&filesystem.point).copied();
@@ -97,16 +97,13 @@ fn fillable(filesystem: &Filesystem) -> Option<Room> {
 
 impl Known {
     fn new(thresholds: &Thresholds) -> Self {
-        let grade = |below: u8| {
-            let below = f64::from(below);
-            // A tenth of the threshold: room that is made on purpose is more than that.
-            let limit = |below: f64| Limit::Below(below, below * 1.1);
-            Grade::new(limit(below), limit(below / 2.0), FULL)
-        };
+        // A tenth of the threshold: room that is made on purpose is more than that.
+        let limit = |below: f64| Limit::Below(below, below * 1.1);
+        let inodes = f64::from(thresholds.inodes_below_percent);
         let within = thresholds.full_within.map_or(0.0, |within| within.as_secs_f64() / 3600.0);
         Self {
-            space: grade(thresholds.space_below_percent),
-            inodes: grade(thresholds.inodes_below_percent),
+            space: Grade::new(limit(1.0), limit(1.0), FULL),
+            inodes: Grade::new(limit(inodes), limit(inodes / 2.0), FULL),
             silence: Alarm::calm(Limit::Above(1.0, 1.0), SILENCE),
             forecast: Forecast::default(),
             full_soon: Alarm::new(Limit::Below(within, within * 1.25), SOON),
@@ -140,12 +137,21 @@ impl Known {
         Some(Finding::new(State::Fail, reason, watched.dmesg("errors of its device")))
     }
 
-    fn fill(&mut self, filesystem: &Filesystem, room: Room, at: Instant) -> Option<Finding> {
+    fn fill(
+        &mut self,
+        thresholds: &Thresholds,
+        filesystem: &Filesystem,
+        room: Room,
+        at: Instant,
+    ) -> Option<Finding> {
         let percent = |part: Option<f64>| part.map(|part| part * 100.0);
         let space = percent(part(room.available, room.size));
         let inodes = percent(part(room.files_free, room.files));
+        let below = f64::from(thresholds.space_below_percent);
+        let [warn, fail] = [(below, LITTLE), (below / 2.0, VERY_LITTLE)]
+            .map(|(percent, bytes)| Some(in_thresholds(space?, percent, room.available, bytes)));
         let worst = [
-            (self.space.see(space, at), space, "room"),
+            (self.space.see_each(warn, fail, at), space, "room"),
             (self.inodes.see(inodes, at), inodes, "inodes"),
         ];
         // What makes inodes as it needs them has no number of them, which is nothing unknown.
@@ -226,6 +232,17 @@ impl Known {
     }
 }
 
+/// Returns how much is left in multiples of what is little, which it must be both in percent and in
+/// bytes: some percent of a large disk are room enough.
+fn in_thresholds(left: f64, percent: f64, available: u64, bytes: f64) -> f64 {
+    if percent <= 0.0 {
+        return f64::INFINITY;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "compared with gigabytes")]
+    let available = available as f64;
+    (left / percent).max(available / bytes)
+}
+
 fn in_words(report: &Report, all: &[Filesystem]) -> String {
     let left = |it: &Filesystem| fillable(it).as_ref().and_then(Room::left);
     let fullest = all.iter().filter_map(|it| Some((it, left(it)?)));
@@ -248,6 +265,11 @@ fn in_words(report: &Report, all: &[Filesystem]) -> String {
 
 /// What the kernel says of a path that one may not walk, or that is not there for this process.
 const OUT_OF_REACH: [&str; 2] = ["permission denied", "no such file or directory"];
+/// Bytes, 50 GiB; with more there is time, whatever part of the disk it is.
+const LITTLE: f64 = 50.0 * GIB;
+/// Bytes, 10 GiB.
+const VERY_LITTLE: f64 = 10.0 * GIB;
+const GIB: f64 = 1_073_741_824.0;
 /// What is written and deleted within a minute is a temporary file.
 const FULL: Patience = Patience { raise: minute(1), clear: minute(2) };
 /// One look that fails may be the fault of a busy machine.

@@ -63,6 +63,28 @@ async fn little_room_warns_and_half_of_that_fails() {
 }
 
 #[tokio::test]
+async fn on_a_large_disk_some_percent_are_room_enough() {
+    const TIB: u64 = 1 << 40;
+    const GIB: u64 = 1 << 30;
+    for (size, available, state) in [
+        (4 * TIB, 320 * GIB, Pass),
+        (4 * TIB, 180 * GIB, Pass),
+        (4 * TIB, 51 * GIB, Pass),
+        (4 * TIB, 49 * GIB, Warn),
+        (4 * TIB, 9 * GIB, Fail),
+        (200 * GIB, 49 * GIB, Pass),
+        (100 * GIB, 9 * GIB, Warn),
+        (100 * GIB, 4 * GIB, Fail),
+    ] {
+        let mut disk = filesystem("/srv", 50.0);
+        let Measured::Room(room) = &mut disk.measured else { panic!("it is measured") };
+        *room = Room { size, free: available, available, ..*room };
+        let [full, ..] = Looks::new(watched("")).look(vec![disk]);
+        assert_eq!(full.state, state, "{available} of {size}: {full:?}");
+    }
+}
+
+#[tokio::test]
 async fn around_the_threshold_it_is_told_once() {
     let mut looks = Looks::new(watched(""));
     assert_eq!(looks.space(10.1).state, Pass);
