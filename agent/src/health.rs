@@ -24,7 +24,7 @@ mod ups;
 use std::fmt::Display;
 use std::time::Duration;
 
-use curfew_coordinator::{HostName, Presence};
+use curfew_coordinator::{HostName, Phase, Presence};
 use serde::Serialize;
 
 pub(crate) use self::ending::end;
@@ -205,6 +205,11 @@ fn is_obstacle(snapshot: &Snapshot, check: &Check) -> bool {
             .is_some_and(|it| is_unknown(it) && !cluster::is_awaited(&snapshot.status, it)),
         State::Fail => peer.is_some() || OBSTACLES.contains(&check.name.as_str()),
     }
+}
+
+/// Returns whether this host stops, holds or halts: what ends then is meant to.
+fn is_ending(snapshot: &Snapshot) -> bool {
+    matches!(snapshot.status.phase, Phase::Stopping | Phase::Holding | Phase::Halting)
 }
 
 /// Returns a span as a person says it.

@@ -25,12 +25,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use curfew_coordinator::Phase;
 use curfew_host::{Collected, Selection};
 use tokio::time::Instant;
 
 use self::source::{Source, Sources};
-use super::{Check, seconds};
+use super::{Check, is_ending, seconds};
 use crate::cluster_file::seeing::{Seeing, Thresholds};
 use crate::cluster_file::{Host, System};
 use crate::faults::Faults;
@@ -223,17 +222,17 @@ pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
     let Some(report) = &snapshot.host else { return Vec::new() };
     let age = report.looked.elapsed();
     let is_stale = age >= STALE_AFTER;
-    let is_held = matches!(snapshot.status.phase, Phase::Holding | Phase::Halting);
+    let is_ending = is_ending(snapshot);
     let shown = |check: &Check| {
         if is_stale {
             let why = format!("nobody has looked for {}", seconds(age));
             return Check::unknown(&check.name, why, Some("see the check drivers, and the log"));
         }
         // The hold makes all file systems read-only, and the way there may hide the clock.
-        if is_held && check.name == READ_ONLY {
+        if is_ending && check.name == READ_ONLY {
             return Check::pass(
                 READ_ONLY,
-                "this host ends, and what it has on disk stays as it is",
+                "this host stops, and what it has on disk stays as it is",
             );
         }
         check.clone()

@@ -1,6 +1,6 @@
 //! The check of systemd's units; a host without systemd has none.
 
-use super::{Check, seconds};
+use super::{Check, is_ending, seconds};
 use crate::snapshot::Snapshot;
 use crate::units::{Found, Plight, Report, Trouble};
 
@@ -8,7 +8,11 @@ const UNITS: &str = "units";
 
 /// Returns it once they were looked at.
 pub(super) fn check(snapshot: &Snapshot) -> Option<Check> {
-    snapshot.units.as_deref().map(units)
+    let report = snapshot.units.as_deref()?;
+    if is_ending(snapshot) {
+        return Some(Check::pass(UNITS, "this host stops, and its services with it"));
+    }
+    Some(units(report))
 }
 
 fn units(report: &Report) -> Check {

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use curfew_coordinator::Phase;
 use curfew_host::{Host as Metrics, Kind, Roots, Samples, Settings};
 
 use super::source::Found;
@@ -174,6 +175,13 @@ async fn the_hold_may_have_everything_read_only() {
         checks(snapshot).into_iter().find(|check| check.name == READ_ONLY).unwrap()
     };
     assert_told(&find(&snapshot), State::Fail, "the kernel takes no more writes for /");
-    snapshot.status.phase = Phase::Holding;
-    assert_told(&find(&snapshot), State::Pass, "this host ends");
+    for phase in Phase::ALL {
+        snapshot.status.phase = phase;
+        match phase {
+            Phase::Up | Phase::Waiting => assert_told(&find(&snapshot), State::Fail, "/"),
+            Phase::Stopping | Phase::Halting | Phase::Holding => {
+                assert_told(&find(&snapshot), State::Pass, "this host stops");
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use curfew_coordinator::Phase;
 use curfew_host::systemd::{State as UnitState, Units};
 use tokio::time::Instant;
 
@@ -57,6 +58,19 @@ fn the_worst_is_named_with_what_to_do_about_it() {
     let check = of(Ok(Found { trouble: many, ..found() }));
     let reason = "a.service has failed; in trouble, too: b.service, c.service and 2 more";
     assert_eq!(check.reason, reason);
+}
+
+#[test]
+fn services_that_end_with_the_host_are_no_trouble() {
+    let found = Found { trouble: vec![trouble("nginx.service", Plight::Failed)], ..found() };
+    let report = Report { looked: Instant::now(), took: Duration::ZERO, found: Ok(found) };
+    let mut snapshot = Snapshot { units: Some(Arc::new(report)), ..snapshot() };
+    for phase in Phase::ALL {
+        snapshot.status.phase = phase;
+        let is_up = matches!(phase, Phase::Up | Phase::Waiting);
+        let expected = if is_up { State::Warn } else { State::Pass };
+        assert_eq!(check(&snapshot).unwrap().state, expected, "{phase:?}");
+    }
 }
 
 #[test]
