@@ -212,6 +212,18 @@ fn is_ending(snapshot: &Snapshot) -> bool {
     matches!(snapshot.status.phase, Phase::Stopping | Phase::Holding | Phase::Halting)
 }
 
+/// Returns what is said of a check that was ill when it was last looked at: it is not known to be
+/// well, and its alert must not end.
+fn unseen_for(last: &Check, age: Duration) -> Check {
+    let was = last.reason.split(UNSEEN).next().unwrap_or_default();
+    let was = was.strip_prefix(WAS).unwrap_or(was);
+    let reason = format!("{WAS}{was}{UNSEEN} {}", seconds(age));
+    Check::warn(&last.name, reason, last.remedy.clone().unwrap_or_default())
+}
+
+const WAS: &str = "was: ";
+const UNSEEN: &str = "; not looked at for";
+
 /// Returns a span as a person says it.
 fn seconds(span: Duration) -> String {
     let seconds = span.as_secs_f64();

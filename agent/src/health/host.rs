@@ -29,7 +29,7 @@ use curfew_host::{Collected, Selection};
 use tokio::time::Instant;
 
 use self::source::{Source, Sources};
-use super::{Check, is_ending, seconds};
+use super::{Check, State, is_ending, seconds, unseen_for};
 use crate::cluster_file::seeing::{Seeing, Thresholds};
 use crate::cluster_file::{Host, System};
 use crate::faults::Faults;
@@ -84,6 +84,8 @@ pub(crate) struct Watch {
     memory: memory::Memory,
     temperatures: temperature::Temperatures,
     clock: clock::Clock,
+    /// What was last known of each check that was ill then, and when.
+    ill: BTreeMap<String, (Instant, Check)>,
 }
 
 impl Watch {
@@ -94,6 +96,7 @@ impl Watch {
             memory: memory::Memory::new(&watched),
             temperatures: temperature::Temperatures::default(),
             clock: clock::Clock::new(&watched),
+            ill: BTreeMap::new(),
             watched,
         }
     }
@@ -126,7 +129,33 @@ impl Watch {
         if is_asked("timex") {
             checks.push(self.clock.judge(watched, of("timex"), at));
         }
+        let is_seen = filesystems.is_some_and(|it| !it.is_stale() && it.filesystems.is_ok());
+        for check in &mut checks {
+            // One that has another size is to be watched anew, which is nothing unseen.
+            if check.name == FULL_SOON && check.state == State::Unknown && is_seen {
+                self.ill.remove(FULL_SOON);
+            } else {
+                self.keep_ill(check, at);
+            }
+        }
         Report { looked: at, checks }
+    }
+
+    /// Has what was ill and cannot be looked at any more stay ill: a disk that hangs is no cure.
+    fn keep_ill(&mut self, check: &mut Check, at: Instant) {
+        match check.state {
+            State::Pass => {
+                self.ill.remove(&check.name);
+            }
+            State::Warn | State::Fail => {
+                self.ill.insert(check.name.clone(), (at, check.clone()));
+            }
+            State::Unknown => {
+                if let Some((seen, ill)) = self.ill.get(&check.name) {
+                    *check = unseen_for(ill, at.saturating_duration_since(*seen));
+                }
+            }
+        }
     }
 }
 
@@ -224,16 +253,19 @@ pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
     let is_stale = age >= STALE_AFTER;
     let is_ending = is_ending(snapshot);
     let shown = |check: &Check| {
-        if is_stale {
-            let why = format!("nobody has looked for {}", seconds(age));
-            return Check::unknown(&check.name, why, Some("see the check drivers, and the log"));
-        }
         // The hold makes all file systems read-only, and the way there may hide the clock.
         if is_ending && check.name == READ_ONLY {
             return Check::pass(
                 READ_ONLY,
                 "this host stops, and what it has on disk stays as it is",
             );
+        }
+        if is_stale && check.state >= State::Warn {
+            return unseen_for(check, age);
+        }
+        if is_stale {
+            let why = format!("nobody has looked for {}", seconds(age));
+            return Check::unknown(&check.name, why, Some("see the check drivers, and the log"));
         }
         check.clone()
     };

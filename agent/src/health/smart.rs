@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Check, State};
+use super::{Check, State, unseen_for};
 use crate::smart::{Answer, Attribute, Disk, Disks, NvmeLog, Report, Rise, Sight, Standing};
 use crate::snapshot::Snapshot;
 
@@ -18,9 +18,17 @@ pub(super) fn check(snapshot: &Snapshot) -> Option<Check> {
 
 fn judge(report: &Report) -> Check {
     if report.is_stale() {
+        let last = of(report);
+        if last.state >= State::Warn {
+            return unseen_for(&last, report.looked.elapsed());
+        }
         let why = "what the disks said cannot be read in time";
         return Check::unknown(SMART, why, Some("look at `systemctl status curfew-smart`"));
     }
+    of(report)
+}
+
+fn of(report: &Report) -> Check {
     match &report.sight {
         Sight::Impossible => {
             let why = "Talos has no smartctl, and nothing stands in for it";

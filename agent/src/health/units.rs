@@ -1,6 +1,6 @@
 //! The check of systemd's units; a host without systemd has none.
 
-use super::{Check, is_ending, seconds};
+use super::{Check, State, is_ending, seconds, unseen_for};
 use crate::snapshot::Snapshot;
 use crate::units::{Found, Plight, Report, Trouble};
 
@@ -16,10 +16,19 @@ pub(super) fn check(snapshot: &Snapshot) -> Option<Check> {
 }
 
 fn units(report: &Report) -> Check {
-    if report.is_stale() {
-        let reason = format!("not looked at for {}", seconds(report.looked.elapsed()));
-        return Check::unknown(UNITS, reason, Some("see the check drivers, and the log"));
+    let check = of(report);
+    if !report.is_stale() {
+        return check;
     }
+    let age = report.looked.elapsed();
+    if check.state >= State::Warn {
+        return unseen_for(&check, age);
+    }
+    let reason = format!("not looked at for {}", seconds(age));
+    Check::unknown(UNITS, reason, Some("see the check drivers, and the log"))
+}
+
+fn of(report: &Report) -> Check {
     let found = match &report.found {
         Ok(found) => found,
         Err(blind) => return Check::unknown(UNITS, &blind.why, Some(blind.remedy)),

@@ -2,7 +2,7 @@
 //! writes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tokio::time::Instant;
 
@@ -26,6 +26,8 @@ struct Known {
     space: Grade,
     inodes: Grade,
     silence: Alarm,
+    /// What was last told of its room.
+    full: Option<Finding>,
     forecast: Forecast,
     full_soon: Alarm,
     /// It has taken writes since this agent started.
@@ -64,7 +66,8 @@ impl Filesystems {
             let is_ignored = watched.thresholds.filesystems_ignored.contains(&filesystem.point);
             full.extend(known.silence(watched, filesystem, at));
             if let Some(room) = fillable(filesystem).filter(|_| !is_ignored) {
-                full.extend(known.fill(&watched.thresholds, filesystem, room, at));
+                known.full = known.fill(&watched.thresholds, filesystem, room, at);
+                full.extend(known.full.clone());
                 soon.extend(known.soon(&watched.thresholds, filesystem, room, at));
             }
             let plan = planned.get(&filesystem.point).copied();
@@ -73,7 +76,11 @@ impl Filesystems {
         [
             check(FILESYSTEMS, full, || in_words(report, all)),
             check(FULL_SOON, soon, || match watched.thresholds.full_within {
-                Some(within) => format!("none within {}", minutes(within)),
+                Some(within) => [format!("none within {}", minutes(within))]
+                    .into_iter()
+                    .chain(elsewhere(all))
+                    .collect::<Vec<_>>()
+                    .join("; "),
                 None => "not asked: full-within is off".to_owned(),
             }),
             check(READ_ONLY, read_only, || "all that should take writes do".to_owned()),
@@ -105,6 +112,7 @@ impl Known {
             space: Grade::new(limit(1.0), limit(1.0), FULL),
             inodes: Grade::new(limit(inodes), limit(inodes / 2.0), FULL),
             silence: Alarm::calm(Limit::Above(1.0, 1.0), SILENCE),
+            full: None,
             forecast: Forecast::default(),
             full_soon: Alarm::new(Limit::Below(within, within * 1.25), SOON),
             was_writable: false,
@@ -132,7 +140,12 @@ impl Known {
         let reason = match (verdict, failure) {
             (Verdict::Raised, Some(why)) => format!("{point}: {why}"),
             (Verdict::Raised, None) => format!("{point} did not answer a moment ago"),
-            (Verdict::Clear | Verdict::Unknown, _) => return None,
+            // What it was when it could be asked last; not for long.
+            (Verdict::Clear | Verdict::Unknown, Some(why)) => {
+                let unknown = || Finding::new(State::Unknown, format!("{point}: {why}"), WAIT);
+                return Some(self.full.clone().unwrap_or_else(unknown));
+            }
+            (Verdict::Clear | Verdict::Unknown, None) => return None,
         };
         Some(Finding::new(State::Fail, reason, watched.dmesg("errors of its device")))
     }
@@ -251,20 +264,23 @@ fn in_words(report: &Report, all: &[Filesystem]) -> String {
         Some((it, left)) => format!("{} has {:.0} % left", it.point.display(), left * 100.0),
         None => "none that could fill".to_owned(),
     }];
-    let is_elsewhere = |it: &&Filesystem| it.measured == Measured::Elsewhere;
-    let unseen: Vec<&Path> = all.iter().filter(is_elsewhere).map(|it| it.point.as_path()).collect();
-    if !unseen.is_empty() {
-        let points: Vec<_> = unseen.iter().map(|it| it.display().to_string()).collect();
-        words.push(format!("cannot be measured from here: {}", points.join(", ")));
-    }
+    words.extend(elsewhere(all));
     if report.left_out > 0 {
         words.push(format!("{} more are left out", report.left_out));
     }
     words.join("; ")
 }
 
+/// Names what this agent knows of and cannot measure.
+fn elsewhere(all: &[Filesystem]) -> Option<String> {
+    let unseen = all.iter().filter(|it| it.measured == Measured::Elsewhere);
+    let points: Vec<_> = unseen.map(|it| it.point.display().to_string()).collect();
+    (!points.is_empty()).then(|| format!("cannot be measured from here: {}", points.join(", ")))
+}
+
 /// What the kernel says of a path that one may not walk, or that is not there for this process.
 const OUT_OF_REACH: [&str; 2] = ["permission denied", "no such file or directory"];
+const WAIT: &str = "wait: if it lasts for a minute its device does not work";
 /// Bytes, 50 GiB; with more there is time, whatever part of the disk it is.
 const LITTLE: f64 = 50.0 * GIB;
 /// Bytes, 10 GiB.

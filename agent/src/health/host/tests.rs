@@ -162,6 +162,36 @@ async fn an_old_report_is_unknown_and_never_what_it_was() {
     assert_eq!(Health::of(&snapshot).state, State::Pass);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_ill_stays_so_while_nobody_can_look() {
+    let mut watch = Watch::new(watched(""));
+    let full = Some(Arc::new(report(vec![filesystem("/", 3.0)])));
+    let fine = || sight(Err("late".to_owned()), Ok(Faults::default()));
+    let find = |report: &Report, name: &str| {
+        report.checks.iter().find(|check| check.name == name).cloned().unwrap()
+    };
+    let first = watch.judge(Sight { filesystems: full.clone(), ..fine() }, Instant::now());
+    assert_eq!(find(&first, FILESYSTEMS).state, State::Fail);
+    tokio::time::advance(STALE_AFTER).await;
+    let mut snapshot = snapshot();
+    snapshot.host = Some(Arc::new(first));
+    let of = |checks: Vec<Check>, name| checks.into_iter().find(|it| it.name == name).unwrap();
+    let was = "was: / has 3.0 % of its room left; not looked at for 120 s";
+    assert_told(&of(checks(&snapshot), FILESYSTEMS), State::Warn, was);
+    assert_eq!(of(checks(&snapshot), DISKS).state, State::Unknown, "it was well");
+    // The report of the file systems is old, too, and that of the host is new.
+    let blind = watch.judge(Sight { filesystems: full, ..fine() }, Instant::now());
+    assert_told(&find(&blind, FILESYSTEMS), State::Warn, was);
+    assert_eq!(find(&blind, READ_ONLY).state, State::Unknown);
+    snapshot.host = Some(Arc::new(blind));
+    tokio::time::advance(STALE_AFTER).await;
+    let told = of(checks(&snapshot), FILESYSTEMS);
+    assert_told(&told, State::Warn, "was: / has 3.0 % of its room left; not looked at for");
+    assert_eq!(told.reason.matches("not looked at").count(), 1);
+    let well = watch.judge(fine(), Instant::now());
+    assert_eq!(find(&well, FILESYSTEMS).state, State::Fail, "not well for long enough");
+}
+
 #[tokio::test]
 async fn the_hold_may_have_everything_read_only() {
     let mut watch = Watch::new(watched(""));

@@ -109,4 +109,9 @@ async fn a_report_that_is_too_old_makes_it_unknown() {
     let report = Report { looked: Instant::now(), took: Duration::ZERO, found: Ok(found()) };
     tokio::time::advance(Duration::from_mins(2)).await;
     assert_eq!(units(&report).state, State::Unknown);
+    let trouble = vec![trouble("nginx.service", Plight::Failed)];
+    let report = Report { found: Ok(Found { trouble, ..found() }), ..report };
+    let check = units(&report);
+    let reason = "was: nginx.service has failed; not looked at for 120 s";
+    assert_eq!((check.state, check.reason.as_str()), (State::Warn, reason));
 }

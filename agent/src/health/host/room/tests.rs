@@ -1,5 +1,7 @@
 //! File systems that fill, that come and go, and that take no more writes.
 
+use std::path::Path;
+
 use super::super::tests::{LOOK, assert_told, filesystem, on_talos, report, watched};
 use super::*;
 use crate::health::State::{Fail, Pass, Unknown, Warn};
@@ -130,7 +132,7 @@ async fn one_that_does_not_answer_fails_after_a_minute() {
         ..filesystem("/mnt", 50.0)
     };
     let [full, ..] = looks.look(vec![silent()]);
-    assert_eq!(full.state, Pass);
+    assert_told(&full, Unknown, "unknown: /mnt: does not answer");
     looks.look(vec![silent()]);
     let [full, ..] = looks.look(vec![silent(), filesystem("/", 50.0)]);
     assert_told(&full, Fail, "/mnt: does not answer");
@@ -141,6 +143,25 @@ async fn one_that_does_not_answer_fails_after_a_minute() {
     };
     let [full, ..] = Looks::new(watched("")).look(vec![hidden]);
     assert_told(&full, Unknown, "unknown: /root/x: permission denied");
+}
+
+#[tokio::test]
+async fn one_that_is_full_and_then_hangs_does_not_pass() {
+    let mut looks = Looks::new(watched(""));
+    assert_eq!(looks.space(3.0).state, Fail);
+    let silent = Filesystem {
+        measured: Measured::Failed("does not answer".to_owned()),
+        ..filesystem("/var", 50.0)
+    };
+    for _look in 0..2 {
+        let [full, ..] = looks.look(vec![silent.clone()]);
+        assert_told(&full, Fail, "/var has 3.0 % of its room left");
+    }
+    let [full, ..] = looks.look(vec![silent]);
+    assert_told(&full, Fail, "/var: does not answer");
+    let elsewhere = Filesystem { measured: Measured::Elsewhere, ..filesystem("/var", 50.0) };
+    let [_, soon, _] = Looks::new(watched("")).look(vec![elsewhere]);
+    assert_told(&soon, Pass, "cannot be measured from here: /var");
 }
 
 #[tokio::test(start_paused = true)]
