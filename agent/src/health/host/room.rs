@@ -13,11 +13,13 @@ use super::forecast::{Forecast, Outlook, WATCH};
 use super::{FILESYSTEMS, FULL_SOON, READ_ONLY, Watched, minute, minutes};
 use crate::cluster_file::seeing::Thresholds;
 use crate::filesystem::{Filesystem, Measured, Report, Room, part};
+use crate::mountinfo::DeviceNumber;
 
 /// What is remembered of all of them.
 #[derive(Debug, Default)]
 pub(super) struct Filesystems {
-    known: BTreeMap<PathBuf, Known>,
+    /// By mount point and device: another file system at the same point is another one.
+    known: BTreeMap<(PathBuf, DeviceNumber), Known>,
 }
 
 /// What is remembered of one.
@@ -58,10 +60,11 @@ impl Filesystems {
                 return unknown(why, Some(remedy));
             }
         };
-        self.known.retain(|point, _| all.iter().any(|it| it.point == *point));
+        let id = |it: &Filesystem| (it.point.clone(), it.number);
+        self.known.retain(|known, _| all.iter().any(|it| id(it) == *known));
         let [mut full, mut soon, mut read_only] = [const { Vec::new() }; 3];
         for filesystem in all {
-            let known = self.known.entry(filesystem.point.clone());
+            let known = self.known.entry(id(filesystem));
             let known = known.or_insert_with(|| Known::new(&watched.thresholds));
             let is_ignored = watched.thresholds.filesystems_ignored.contains(&filesystem.point);
             full.extend(known.silence(watched, filesystem, at));

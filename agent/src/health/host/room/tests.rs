@@ -234,6 +234,16 @@ async fn one_that_took_writes_and_takes_none_fails() {
 }
 
 #[tokio::test]
+async fn another_one_at_the_same_point_has_never_taken_writes() {
+    let mut looks = Looks::new(watched(""));
+    looks.look(vec![filesystem("/mnt", 50.0)]);
+    let number = DeviceNumber { major: 8, minor: 33 };
+    let [.., writes] = looks.look(vec![Filesystem { number, ..read_only("/mnt") }]);
+    assert_eq!(writes.state, Pass, "{writes:?}");
+    assert_eq!(looks.filesystems.known.len(), 1);
+}
+
+#[tokio::test]
 async fn one_that_never_took_writes_fails_by_fstab_or_by_the_kernel() {
     let mut looks = Looks::new(watched(""));
     looks.planned = [("/srv".into(), true), ("/cd".into(), false)].into();
