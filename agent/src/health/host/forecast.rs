@@ -32,11 +32,12 @@ pub(super) enum Outlook {
 impl Forecast {
     /// Takes what was measured, and returns what that means.
     pub(super) fn see(&mut self, size: u64, available: u64, at: Instant) -> Outlook {
-        // Another size is another file system, or one that somebody has cared for.
-        if self.size != size {
-            self.size = size;
+        // Somebody has cared for it. That of a dataset of ZFS is what it uses and what the pool has
+        // left, which moves a little with every write.
+        if float(self.size.abs_diff(size)) > float(self.size) * SIZE_MOVES {
             self.marks.clear();
         }
+        self.size = size;
         let last = self.marks.back().map(|(then, _)| at.saturating_duration_since(*then));
         if last.is_none_or(|passed| passed >= BLOCK) {
             self.marks.push_back((at, available));
@@ -79,6 +80,9 @@ fn float(bytes: u64) -> f64 {
     bytes as f64
 }
 
+/// The part of its size by which a file system may grow or shrink from one look to the next and be
+/// the same.
+const SIZE_MOVES: f64 = 0.05;
 /// Longer than what is written in one piece usually takes, a download or a dump.
 const BLOCK: Duration = Duration::from_mins(30);
 /// Six hours, as the alerts of the node-mixin look back.
@@ -137,6 +141,18 @@ mod tests {
             forecast.see(SIZE, 900 - 10 * n, now + BLOCK * u32::try_from(n).unwrap());
         }
         assert_eq!(forecast.see(SIZE * 2, 1800, now + BLOCK * 10), Outlook::Young);
+    }
+
+    #[test]
+    fn a_size_that_moves_with_every_write_is_no_other() {
+        let now = Instant::now();
+        let mut forecast = Forecast::default();
+        let mut last = Outlook::Young;
+        for n in 0..10 {
+            let at = now + BLOCK * u32::try_from(n).unwrap();
+            last = forecast.see(SIZE - 5 * n, 900 - 10 * n, at);
+        }
+        assert_eq!(last, Outlook::Full(40.5));
     }
 
     proptest! {
