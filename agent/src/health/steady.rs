@@ -8,9 +8,10 @@
 //!           beyond the gap for `clear`
 //! ```
 //!
-//! A value between the limit and the end of the gap changes nothing. A value that is not known
-//! changes nothing either, and is told as unknown: it can neither raise an alarm nor end one. Time
-//! is that of the looks, so that tests need not wait.
+//! A value between the limit and the end of the gap changes nothing. A value that is not known is
+//! told as unknown: it can neither raise an alarm nor end one, and the time before it is not
+//! counted, since nobody knows what was then. Time is that of the looks, so that tests need not
+//! wait.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -55,8 +56,10 @@ pub(crate) struct Alarm {
     patience: Patience,
     /// None before the first value, which counts at once.
     is_raised: Option<bool>,
-    /// Since when the values have said otherwise.
-    otherwise_since: Option<Instant>,
+    /// For how long the values have said otherwise, without the time in which they were not known.
+    otherwise_for: Option<Duration>,
+    /// The last look, whatever it found.
+    looked: Option<Instant>,
 }
 
 /// Two limits of one value, of which the second is the graver one.
@@ -93,7 +96,7 @@ impl Limit {
 impl Alarm {
     /// Returns one that believes the first value: an agent that starts anew says what is.
     pub(crate) fn new(limit: Limit, patience: Patience) -> Self {
-        Self { limit, patience, is_raised: None, otherwise_since: None }
+        Self { limit, patience, is_raised: None, otherwise_for: None, looked: None }
     }
 
     /// Returns one that has patience from the start, for what takes its time after a boot.
@@ -103,19 +106,22 @@ impl Alarm {
 
     /// Takes what was seen at a moment; none if it cannot be known.
     pub(crate) fn see(&mut self, value: Option<f64>, at: Instant) -> Verdict {
+        let passed = self.looked.replace(at).map(|last| at.saturating_duration_since(last));
         let Some(value) = value.filter(|value| !value.is_nan()) else { return Verdict::Unknown };
         let was_raised = self.is_raised.unwrap_or(false);
         let is_ill = self.limit.is_ill(value, was_raised);
         let patience = if is_ill { self.patience.raise } else { self.patience.clear };
         if self.is_raised == Some(is_ill) {
-            self.otherwise_since = None;
+            self.otherwise_for = None;
         } else if self.is_raised.is_none() {
             self.is_raised = Some(is_ill);
         } else {
-            let since = *self.otherwise_since.get_or_insert(at);
-            if at.saturating_duration_since(since) >= patience {
+            let passed = passed.unwrap_or_default();
+            let lasted = self.otherwise_for.map_or(Duration::ZERO, |lasted| lasted + passed);
+            self.otherwise_for = Some(lasted);
+            if lasted >= patience {
                 self.is_raised = Some(is_ill);
-                self.otherwise_since = None;
+                self.otherwise_for = None;
             }
         }
         if self.is_raised == Some(true) { Verdict::Raised } else { Verdict::Clear }

@@ -49,6 +49,15 @@ async fn the_first_value_counts_at_once_unless_it_is_to_be_calm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn time_in_which_nobody_could_look_is_no_patience() {
+    let mut alarm = Alarm::calm(LIMIT, PATIENCE);
+    let blind = [None; 20];
+    let values = [&[Some(9.0)], &blind[..], &[Some(9.0), Some(9.0)]].concat();
+    let verdicts = run(&mut alarm, &values);
+    assert_eq!(verdicts.last_chunk(), Some(&[Verdict::Clear, Verdict::Raised]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_grade_is_that_of_the_graver_limit() {
     let patience = Patience { raise: Duration::ZERO, clear: Duration::ZERO };
     let mut grade = Grade::new(Limit::Above(80.0, 75.0), Limit::Above(100.0, 95.0), patience);
