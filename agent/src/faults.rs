@@ -195,8 +195,11 @@ mod tests {
             tree.write(file, text);
         }
         let faults = read(&tree.path().join("sys"), &tree.path().join("root")).unwrap();
-        let disk =
-            |state: &str, errors, timeouts| Disk { state: Some(state.to_owned()), errors, timeouts };
+        let disk = |state: &str, errors, timeouts| Disk {
+            state: Some(state.to_owned()),
+            errors,
+            timeouts,
+        };
         let disks = [
             ("sda", disk("running", Some(31), Some(2))),
             ("sdb", disk("offline", Some(0), None)),

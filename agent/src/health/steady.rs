@@ -140,12 +140,7 @@ impl Grade {
     }
 
     /// Takes one value for each of both limits, which are of different kinds.
-    pub(crate) fn see_each(
-        &mut self,
-        warn: Option<f64>,
-        fail: Option<f64>,
-        at: Instant,
-    ) -> State {
+    pub(crate) fn see_each(&mut self, warn: Option<f64>, fail: Option<f64>, at: Instant) -> State {
         match (self.warn.see(warn, at), self.fail.see(fail, at)) {
             (_, Verdict::Raised) => State::Fail,
             (Verdict::Raised, _) => State::Warn,
