@@ -4,7 +4,7 @@
 //! What disks say of themselves is SMART, and another matter. `/etc/fstab` is read besides: what it
 //! mounts for writing ought to take writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,8 @@ pub struct Faults {
     pub controllers: BTreeMap<String, String>,
     /// How many errors each file system that counts them has ever had, by its type and device.
     pub filesystems: BTreeMap<String, u64>,
+    /// The arrays that are containers of others: firmware's metadata, never active themselves.
+    pub containers: BTreeSet<String>,
     /// Which mount points the host's `/etc/fstab` has, and whether for writing.
     pub planned: BTreeMap<PathBuf, bool>,
 }
@@ -54,6 +56,7 @@ pub struct Disk {
 pub fn read(sys: &Path, root: &Path) -> Result<Faults, FaultsError> {
     let block = sys.join("block");
     let names = list(&block).map_err(|source| FaultsError::List { path: block.clone(), source })?;
+    let containers = names.iter().filter(|name| is_container(&block.join(name))).cloned().collect();
     let disks = names.into_iter().filter_map(|name| {
         let disk = disk(&name, &block.join(&name));
         (disk != Disk::default()).then_some((name, disk))
@@ -69,6 +72,7 @@ pub fn read(sys: &Path, root: &Path) -> Result<Faults, FaultsError> {
         disks: disks.collect(),
         controllers: controllers.collect(),
         filesystems,
+        containers,
         planned: planned(&root.join("etc/fstab")),
     })
 }
@@ -85,6 +89,14 @@ fn disk(name: &str, block: &Path) -> Disk {
         && !name.starts_with("sr");
     let counted = |count: Option<u64>| count.filter(|_| has_medium);
     Disk { state, errors: counted(errors), timeouts: counted(timeouts) }
+}
+
+/// A container says `external:imsm` or `external:ddf`, an array in it `external:/md127/0`, with a
+/// minus instead of the slash while its metadata must not be written.
+fn is_container(block: &Path) -> bool {
+    let metadata = text(&block.join("md/metadata_version"));
+    let external = metadata.as_deref().and_then(|metadata| metadata.strip_prefix("external:"));
+    external.is_some_and(|of| !of.starts_with(['/', '-']))
 }
 
 /// `errors_count` is in the superblock, so that it counts from one check of the disk to the next.
@@ -178,6 +190,10 @@ mod tests {
             ("sys/block/sdb/removable", "0\n"),
             ("sys/block/nvme0n1/device/state", "live\n"),
             ("sys/block/vda/size", "1\n"),
+            ("sys/block/md0/md/metadata_version", "1.2\n"),
+            ("sys/block/md126/md/metadata_version", "external:/md127/0\n"),
+            ("sys/block/md125/md/metadata_version", "external:-md127/1\n"),
+            ("sys/block/md127/md/metadata_version", "external:imsm\n"),
             ("sys/class/nvme/nvme0/state", "live\n"),
             ("sys/fs/ext4/sda1/errors_count", "3\n"),
             ("sys/fs/ext4/features/lazy_itable_init", "supported\n"),
@@ -210,6 +226,7 @@ mod tests {
         assert_eq!(faults.controllers, [("nvme0".to_owned(), "live".to_owned())].into());
         let counts = [("ext4 on sda1", 3), ("btrfs on sdc", 7)];
         assert_eq!(faults.filesystems, counts.map(|(name, n)| (name.to_owned(), n)).into());
+        assert_eq!(faults.containers, ["md127".to_owned()].into());
         let planned = [("/".into(), true), ("/a b".into(), false)];
         assert_eq!(faults.planned, planned.into());
     }

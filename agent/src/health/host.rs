@@ -118,7 +118,8 @@ impl Watch {
         };
         let is_asked = |collector| !watched.without.contains(&collector);
         if is_asked("mdadm") {
-            checks.push(disk::arrays(watched, of("mdadm")));
+            let containers = faults.ok().map(|faults| &faults.containers);
+            checks.push(disk::arrays(watched, of("mdadm"), containers));
         }
         let seen =
             memory::Seen { pressure: of("pressure"), meminfo: of("meminfo"), vmstat: of("vmstat") };

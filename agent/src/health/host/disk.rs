@@ -1,6 +1,6 @@
 //! Judges disks by what the kernel has counted, and arrays of disks by what it says of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
@@ -133,7 +133,13 @@ impl Disk {
 }
 
 /// Judges the arrays; what they are does not waver, so that nothing is remembered of them.
-pub(super) fn arrays(watched: &Watched, source: Source<'_>) -> Check {
+///
+/// Containers, where it is known which these are, are none: they have no disks of their own.
+pub(super) fn arrays(
+    watched: &Watched,
+    source: Source<'_>,
+    containers: Option<&BTreeSet<String>>,
+) -> Check {
     let samples = match source {
         Source::Here(samples) => samples,
         Source::Absent => return Check::pass(MD, NO_ARRAYS),
@@ -145,6 +151,9 @@ pub(super) fn arrays(watched: &Watched, source: Source<'_>) -> Check {
     let mut names = Vec::new();
     for (labels, required) in samples.series("node_md_disks_required") {
         let Some(name) = labels.get("device") else { continue };
+        if containers.is_some_and(|containers| containers.contains(&name)) {
+            continue;
+        }
         let of = |family: &str| samples.value(family, &[("device", &name)]);
         let disks = |state| samples.value("node_md_disks", &[("device", &name), ("state", state)]);
         let is = |state| {
@@ -159,7 +168,8 @@ pub(super) fn arrays(watched: &Watched, source: Source<'_>) -> Check {
         let lacks = required - active;
         let finding = if is("inactive") {
             let remedy = format!("`mdadm --detail /dev/{name}` says why");
-            Some(Finding::new(State::Warn, format!("{name} is not running"), remedy))
+            let state = if containers.is_some() { State::Fail } else { State::Unknown };
+            Some(Finding::new(state, format!("{name} is not running"), remedy))
         } else if is("recovering") {
             let reason = format!("{name} is being rebuilt, {done:.0} % done");
             let remedy = "nothing, but no other disk must fail until then";

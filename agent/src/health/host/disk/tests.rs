@@ -103,7 +103,11 @@ async fn what_cannot_be_listed_is_unknown() {
 
 /// An array of two disks in this state.
 fn array(state: &str, active: f64, failed: f64) -> Check {
-    let md = ("device", "md0");
+    named("md0", state, active, failed)
+}
+
+fn named(name: &str, state: &str, active: f64, failed: f64) -> Check {
+    let md = ("device", name);
     let samples = samples(&[
         ("node_md_disks_required", &[md], 2.0),
         ("node_md_disks", &[md, ("state", "active")], active),
@@ -112,7 +116,7 @@ fn array(state: &str, active: f64, failed: f64) -> Check {
         ("node_md_blocks", &[md], 1000.0),
         ("node_md_blocks_synced", &[md], 85.0),
     ]);
-    arrays(&watched(""), here(&samples))
+    arrays(&watched(""), here(&samples), Some(&BTreeSet::from(["md127".to_owned()])))
 }
 
 #[test]
@@ -123,12 +127,14 @@ fn an_array_is_told_by_what_the_kernel_says_of_it() {
         ("active", 1.0, 1.0, Fail, "md0 lacks 1 of 2 disks"),
         ("active", 2.0, 1.0, Warn, "md0 is whole, and 1 failed disks are still in it"),
         ("recovering", 1.0, 0.0, Warn, "md0 is being rebuilt, 8 % done"),
-        ("inactive", 0.0, 0.0, Warn, "md0 is not running"),
+        ("inactive", 0.0, 0.0, Fail, "md0 is not running"),
     ] {
         assert_told(&array(state, active, failed), expected, reason);
     }
-    let none = arrays(&watched(""), Source::Absent);
+    let container = named("md127", "inactive", 0.0, 0.0);
+    assert_told(&container, Pass, "this host has no arrays of disks");
+    let none = arrays(&watched(""), Source::Absent, None);
     assert_told(&none, Pass, "this host has no arrays of disks");
-    let unread = arrays(&watched(""), Source::Unknown("/proc/mdstat makes no sense at line 3"));
+    let unread = arrays(&watched(""), Source::Unknown("/proc/mdstat makes no sense at line 3"), None);
     assert_told(&unread, Unknown, "unknown: /proc/mdstat makes no sense at line 3");
 }
