@@ -82,8 +82,9 @@ fn sensors(samples: Found<'_>, above: Option<u8>) -> BTreeMap<(String, String), 
         let (max, critical) =
             (limit("node_hwmon_temp_max_celsius"), limit("node_hwmon_temp_crit_celsius"));
         let usual = critical.map_or(ABOVE, |critical| (critical - BEFORE).min(ABOVE));
-        let warn = above.map_or_else(|| max.unwrap_or(usual), f64::from);
-        let fail = critical.unwrap_or(f64::INFINITY).max(warn);
+        // What is critical stays so, whatever the cluster file or the sensor itself says else.
+        let fail = critical.unwrap_or(f64::INFINITY);
+        let warn = above.map_or_else(|| max.unwrap_or(usual), f64::from).min(fail);
         let label = samples.series("node_hwmon_sensor_label").find_map(|(labels, _)| {
             let is_it = labels.get("chip")? == chip && labels.get("sensor")? == sensor;
             is_it.then(|| labels.get("label"))?

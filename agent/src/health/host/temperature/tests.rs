@@ -63,6 +63,12 @@ async fn the_cluster_file_overrules_a_sensor_and_not_what_is_critical() {
         looks.look(celsius).state
     };
     assert_eq!((at(50.0), at(55.0), at(70.0)), (Pass, Warn, Fail));
+    let late = |celsius| {
+        let mut looks = Looks::new("nvme", 75.0, 85.0);
+        looks.watched = watched("temperature-above = 100");
+        looks.look(celsius).state
+    };
+    assert_eq!((late(84.0), late(85.0)), (Pass, Fail), "it never lifts what is critical");
 }
 
 #[tokio::test]
