@@ -41,6 +41,8 @@ pub struct Settings {
     pub usual_text_folder: Option<PathBuf>,
     /// Beginnings of names that a text file must not use, since others on the page have them.
     pub reserved: Vec<&'static str>,
+    /// Chips that `hwmon` does not ask, by what they call themselves.
+    pub chips_left_out: Vec<&'static str>,
 }
 
 /// Which collectors are asked.

@@ -25,6 +25,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Each collector has a limit of its own, and all together less than this.
 const LIMIT: Duration = Duration::from_secs(2);
 
+/// Its temperatures are the drives' own: who asks them every half minute keeps them from sleeping.
+/// The check `smart` judges them, and asks none that sleeps.
+const DRIVES: &str = "drivetemp";
+
 type Reports<T> = watch::Receiver<Option<Arc<T>>>;
 
 /// Spawns the task; returns where its reports can be read.
@@ -33,9 +37,9 @@ pub(super) fn spawn(
     supervisor: &mut Supervisor,
     filesystems: Reports<filesystem::Report>,
 ) -> Reports<Report> {
-    let (reports, latest) = watch::channel(None);
-    let reports = Arc::new(reports);
     let watched = Watched::new(&agent.me);
+    let (reports, latest) = watch::channel(Some(Arc::new(watched.unseen())));
+    let reports = Arc::new(reports);
     let paths = agent.me.paths.clone();
     supervisor.driver("host-checks", move |cancel| {
         let eyes = Eyes::new(paths.clone(), &watched.collectors(), filesystems.clone());
@@ -59,7 +63,8 @@ impl Eyes {
         let Paths { proc, sys, root } = paths;
         let udev = root.join("run/udev/data");
         let roots = Roots { proc, sys: sys.clone(), root: root.clone(), udev };
-        let host = Arc::new(Host::new(roots, Settings::default(), asked));
+        let settings = Settings { chips_left_out: vec![DRIVES], ..Settings::default() };
+        let host = Arc::new(Host::new(roots, settings, asked));
         let (collectors, faults) = (Asker::new(LIMIT), Asker::new(LIMIT));
         Self { host, collectors, faults, sys, root, filesystems }
     }

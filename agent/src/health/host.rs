@@ -177,6 +177,24 @@ impl Watched {
         Self { thresholds, without: metrics.without, words }
     }
 
+    /// Returns what is told before the first look.
+    pub(crate) fn unseen(&self) -> Report {
+        let names = [
+            (FILESYSTEMS, None),
+            (FULL_SOON, None),
+            (READ_ONLY, None),
+            (DISKS, None),
+            (MD, Some("mdadm")),
+            (MEMORY, None),
+            (TEMPERATURE, Some("hwmon")),
+            (CLOCK, Some("timex")),
+        ];
+        let is_made = |collector: &str| !self.without.contains(&collector);
+        let made = names.iter().filter(|(_, of)| of.is_none_or(is_made));
+        let unknown = |(name, _): &(&str, _)| Check::unknown(*name, "nobody has looked yet", None);
+        Report { looked: Instant::now(), checks: made.map(unknown).collect() }
+    }
+
     fn dmesg(&self, what: &str) -> String {
         match self.words {
             Words::Shell => format!("see `dmesg` for {what}"),

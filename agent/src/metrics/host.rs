@@ -57,6 +57,7 @@ impl HostMetrics {
             text_folders: collecting.text_folders.iter().map(below).collect(),
             usual_text_folder: Some(root.join(TEXT_FOLDER)),
             reserved: RESERVED.to_vec(),
+            chips_left_out: Vec::new(),
         };
         let all = Selection::default();
         let selection = collecting.without.iter().fold(all, |all, name| all.without(name));

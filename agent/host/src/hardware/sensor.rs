@@ -10,10 +10,14 @@ use crate::sample::{Family, Kind, Samples};
 use crate::text::{number, one_if};
 
 pub(crate) fn collect(context: &mut Context<'_>) -> Result<(), CollectError> {
-    let Context { roots, reader, samples, .. } = context;
+    let Context { roots, settings, reader, samples } = context;
     let class = roots.sys.join("class/hwmon");
     let entries = names(&class).map_err(|failure| failure.or_absent("sensors"))?;
     for chip in chips(reader, &class, &entries) {
+        let own = clean(reader.attribute(&chip.folder, "name").unwrap_or_default());
+        if settings.chips_left_out.contains(&own.as_str()) {
+            continue;
+        }
         let mut sensors = Sensors::new();
         read(reader, &chip.folder, &mut sensors);
         // Older drivers have the files beside the chip, at its device.
@@ -21,7 +25,6 @@ pub(crate) fn collect(context: &mut Context<'_>) -> Result<(), CollectError> {
         if device.is_dir() {
             read(reader, &device, &mut sensors);
         }
-        let own = clean(reader.attribute(&chip.folder, "name").unwrap_or_default());
         if !own.is_empty() {
             samples.set(&CHIP_NAMES, &[&chip.name, &own], 1.0);
         }
@@ -214,6 +217,21 @@ mod tests {
         let label = "node_hwmon_sensor_label{chip=\"core_temp\",sensor=\"temp1\",label=\"Core 0\"}";
         assert_eq!(samples.value(label), Some(1.0));
         assert_eq!(samples.len(), 18 + 3, "and two labels, and the name of the chip");
+    }
+
+    #[test]
+    fn a_chip_that_is_left_out_is_not_asked() {
+        let mut tree = Tree::new(&[
+            ("sys/class/hwmon/hwmon0/name", "drivetemp\n"),
+            ("sys/class/hwmon/hwmon0/temp1_input", "30000\n"),
+            ("sys/class/hwmon/hwmon1/name", "coretemp\n"),
+            ("sys/class/hwmon/hwmon1/temp1_input", "50000\n"),
+        ]);
+        assert_eq!(tree.collect(collect).1.len(), 4);
+        tree.settings.chips_left_out.push("drivetemp");
+        let (_, samples) = tree.collect(collect);
+        let series = "node_hwmon_temp_celsius{chip=\"coretemp\",sensor=\"temp1\"}";
+        assert_eq!((samples.len(), samples.value(series)), (2, Some(50.0)));
     }
 
     #[test]

@@ -145,6 +145,22 @@ async fn what_is_left_out_is_not_asked_and_has_no_check() {
     assert!(report.checks.iter().all(|check| check.name != TEMPERATURE), "{report:?}");
 }
 
+#[tokio::test]
+async fn before_the_first_look_every_check_is_there_and_unknown() {
+    for table in ["", "[host.metrics]\nwithout = [\"hwmon\", \"mdadm\"]"] {
+        let watched = watched(table);
+        let unseen = watched.unseen();
+        for check in &unseen.checks {
+            assert_told(check, State::Unknown, "unknown: nobody has looked yet");
+        }
+        let names = |report: &Report| -> Vec<_> {
+            report.checks.iter().map(|check| check.name.clone()).collect()
+        };
+        let seen = sight(Ok(Collected::default()), Ok(Faults::default()));
+        assert_eq!(names(&unseen), names(&Watch::new(watched).judge(seen, Instant::now())));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_old_report_is_unknown_and_never_what_it_was() {
     let mut watch = Watch::new(watched(""));
