@@ -18,10 +18,10 @@ mod memory;
 mod room;
 mod source;
 mod temperature;
+mod words;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use curfew_host::{Collected, Selection};
 use tokio::time::Instant;
 
 use self::source::{Source, Sources};
+use self::words::Words;
 use super::{Check, State, is_ending, seconds, unseen_for};
 use crate::cluster_file::seeing::{Seeing, Thresholds};
 use crate::cluster_file::{Host, System};
@@ -46,15 +47,6 @@ pub(crate) struct Watched {
     /// Collectors that are not to be asked, whose checks are not made.
     without: Vec<&'static str>,
     words: Words,
-}
-
-/// What a person can do on a host.
-#[derive(Clone, Copy, Debug)]
-enum Words {
-    /// Log in.
-    Shell,
-    /// Call it by `talosctl`.
-    Talos(IpAddr),
 }
 
 /// What was found at one moment; what did not answer in time says so.
@@ -110,7 +102,7 @@ impl Watch {
         let planned = faults.map_or(&nothing, |faults| &faults.planned);
         let filesystems = filesystems.as_deref();
         let mut checks = self.filesystems.judge(watched, filesystems, planned, at).to_vec();
-        checks.push(self.disks.judge(watched, faults, at));
+        checks.push(self.disks.judge(watched, faults, &mounted(filesystems), at));
         let sources = collected.map(Sources::new);
         let of = |collector| match &sources {
             Ok(sources) => sources.of(collector),
@@ -194,75 +186,6 @@ impl Watched {
         let unknown = |(name, _): &(&str, _)| Check::unknown(*name, "nobody has looked yet", None);
         Report { looked: Instant::now(), checks: made.map(unknown).collect() }
     }
-
-    fn dmesg(&self, what: &str) -> String {
-        match self.words {
-            Words::Shell => format!("see `dmesg` for {what}"),
-            Words::Talos(at) => format!("see `talosctl -n {at} dmesg` for {what}"),
-        }
-    }
-
-    fn log(&self) -> String {
-        match self.words {
-            Words::Shell => "see the log of the agent, `journalctl -u curfew`".to_owned(),
-            Words::Talos(at) => {
-                format!("see the log of the agent, `talosctl -n {at} logs ext-curfew`")
-            }
-        }
-    }
-
-    fn read_only(&self, point: &Path) -> String {
-        let point = point.display();
-        match self.words {
-            Words::Shell => format!(
-                "see `dmesg` for errors of its disk and check it, then `mount -o remount,rw \
-                 {point}`; if it is meant so, write `ro` into /etc/fstab"
-            ),
-            Words::Talos(at) => format!(
-                "see `talosctl -n {at} dmesg` for errors of its disk, then \
-                 `talosctl -n {at} reboot`"
-            ),
-        }
-    }
-
-    /// What is to be done with a file system that has counted errors, such as `ext4 on sda1`.
-    fn repair(&self, name: &str) -> String {
-        let device = name.split(' ').next_back().unwrap_or(name);
-        match (self.words, name.starts_with("btrfs")) {
-            (Words::Talos(at), _) => format!(
-                "see `talosctl -n {at} dmesg` for {device}; a reboot checks it, a disk that goes \
-                 on has to be replaced"
-            ),
-            (Words::Shell, true) => format!(
-                "`btrfs scrub start /dev/{device}`, then `btrfs device stats --reset`; replace a \
-                 disk that goes on"
-            ),
-            (Words::Shell, false) => format!(
-                "unmount it and `e2fsck -f /dev/{device}`, which also resets the count; replace a \
-                 disk that goes on"
-            ),
-        }
-    }
-
-    fn time_service(&self) -> String {
-        match self.words {
-            Words::Shell => "see `timedatectl`, and the log of the service that keeps it, such as \
-                             systemd-timesyncd or chrony"
-                .to_owned(),
-            Words::Talos(at) => format!("see `talosctl -n {at} get timestatus`"),
-        }
-    }
-
-    /// Talos has no `mdadm` that one could call.
-    fn without_shell(&self, finding: finding::Finding) -> finding::Finding {
-        match self.words {
-            Words::Shell => finding,
-            Words::Talos(at) => finding::Finding {
-                remedy: format!("see `talosctl -n {at} read /proc/mdstat`, and replace the disk"),
-                ..finding
-            },
-        }
-    }
 }
 
 /// Returns the checks; none before the first look.
@@ -289,6 +212,18 @@ pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
         check.clone()
     };
     report.checks.iter().map(shown).collect()
+}
+
+/// Returns where the device of a file system is mounted, by its name in `/dev`.
+fn mounted(report: Option<&filesystem::Report>) -> BTreeMap<String, PathBuf> {
+    let all = report.and_then(|report| report.filesystems.as_ref().ok()).into_iter().flatten();
+    let mut mounted = BTreeMap::new();
+    for it in all {
+        if let Some(name) = it.device.strip_prefix("/dev/") {
+            mounted.entry(name.to_owned()).or_insert_with(|| it.point.clone());
+        }
+    }
+    mounted
 }
 
 /// Returns a span as a person says it.

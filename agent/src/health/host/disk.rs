@@ -1,6 +1,7 @@
 //! Judges disks by what the kernel has counted, and arrays of disks by what it says of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use tokio::time::Instant;
 
@@ -26,6 +27,7 @@ impl Disks {
         &mut self,
         watched: &Watched,
         faults: Result<&Faults, &str>,
+        mounted: &BTreeMap<String, PathBuf>,
         at: Instant,
     ) -> Check {
         let faults = match faults {
@@ -50,7 +52,9 @@ impl Disks {
         }
         self.filesystems.retain(|name, _| faults.filesystems.contains_key(name));
         for (name, count) in &faults.filesystems {
-            found.extend(self.filesystem(watched, name, *count, at));
+            let device = name.split(' ').next_back().unwrap_or(name);
+            let repair = watched.repair(name, mounted.get(device).map(PathBuf::as_path));
+            found.extend(self.filesystem(name, *count, repair, at));
         }
         let seen = states.len() + faults.filesystems.len();
         check(DISKS, found, || match seen {
@@ -108,9 +112,9 @@ impl Disks {
 
     fn filesystem(
         &mut self,
-        watched: &Watched,
         name: &str,
         count: u64,
+        remedy: String,
         at: Instant,
     ) -> Option<Finding> {
         let rise = self.filesystems.entry(name.to_owned());
@@ -121,7 +125,6 @@ impl Disks {
             (0, count) => (State::Warn, format!("{name} has recorded {count} errors")),
             (rise, _) => (State::Fail, format!("{name} has had {rise} errors in the last hour")),
         };
-        let remedy = watched.repair(name);
         Some(Finding { weight: weight(count), ..Finding::new(state, reason, remedy) })
     }
 }

@@ -69,9 +69,9 @@ impl Filesystems {
             let is_ignored = watched.thresholds.filesystems_ignored.contains(&filesystem.point);
             full.extend(known.silence(watched, filesystem, at));
             if let Some(room) = fillable(filesystem).filter(|_| !is_ignored) {
-                known.full = known.fill(&watched.thresholds, filesystem, room, at);
+                known.full = known.fill(watched, filesystem, room, at);
                 full.extend(known.full.clone());
-                soon.extend(known.soon(&watched.thresholds, filesystem, room, at));
+                soon.extend(known.soon(watched, filesystem, room, at));
             }
             let plan = planned.get(&filesystem.point).copied();
             read_only.extend(known.writes(watched, filesystem, plan));
@@ -155,7 +155,7 @@ impl Known {
 
     fn fill(
         &mut self,
-        thresholds: &Thresholds,
+        watched: &Watched,
         filesystem: &Filesystem,
         room: Room,
         at: Instant,
@@ -163,7 +163,7 @@ impl Known {
         let percent = |part: Option<f64>| part.map(|part| part * 100.0);
         let space = percent(part(room.available, room.size));
         let inodes = percent(part(room.files_free, room.files));
-        let below = f64::from(thresholds.space_below_percent);
+        let below = f64::from(watched.thresholds.space_below_percent);
         let [warn, fail] = [(below, LITTLE), (below / 2.0, VERY_LITTLE)]
             .map(|(percent, bytes)| Some(in_thresholds(space?, percent, room.available, bytes)));
         let worst = [
@@ -175,18 +175,21 @@ impl Known {
         let (state, left, what) = found.max_by_key(|(state, ..)| *state)?;
         let left = left.unwrap_or_default();
         let reason = format!("{} has {left:.1} % of its {what} left", filesystem.point.display());
-        let remedy = "delete what is not needed, or enlarge the file system";
+        let remedy = match what {
+            "inodes" => "delete files that are not needed, or enlarge the file system".to_owned(),
+            _ => format!("{}: delete it, or enlarge the file system", watched.large(&filesystem.point)),
+        };
         Some(Finding { weight: -left, ..Finding::new(state, reason, remedy) })
     }
 
     fn soon(
         &mut self,
-        thresholds: &Thresholds,
+        watched: &Watched,
         filesystem: &Filesystem,
         room: Room,
         at: Instant,
     ) -> Option<Finding> {
-        thresholds.full_within?;
+        watched.thresholds.full_within?;
         let outlook = self.forecast.see(room.size, room.available, at);
         let matters = part(room.available, room.size).is_some_and(|left| left < MATTERS);
         let hours = match outlook {
@@ -210,7 +213,7 @@ impl Known {
                     || "was about to be full".to_owned(),
                     |hours| format!("will be full in {hours:.0} h, going on as in the last hours"),
                 );
-                let remedy = "see what writes there, and delete what is not needed";
+                let remedy = watched.large(&filesystem.point);
                 let weight = -hours.unwrap_or(f64::MAX);
                 let reason = format!("{point} {when}");
                 Some(Finding { weight, ..Finding::new(State::Warn, reason, remedy) })

@@ -18,7 +18,8 @@ impl Looks {
 
     fn look(&mut self, faults: &Faults) -> Check {
         self.at += LOOK;
-        self.disks.judge(&self.watched, Ok(faults), self.at)
+        let mounted = [("sda1".to_owned(), "/".into()), ("sdd1".to_owned(), "/a b".into())];
+        self.disks.judge(&self.watched, Ok(faults), &mounted.into(), self.at)
     }
 }
 
@@ -84,7 +85,11 @@ async fn errors_of_a_file_system_warn_and_new_ones_fail() {
     let mut looks = Looks::new(watched(""));
     let told = looks.look(&counted("ext4 on sda1", 3));
     assert_told(&told, Warn, "ext4 on sda1 has recorded 3 errors");
-    assert!(told.remedy.unwrap().contains("`e2fsck -f /dev/sda1`"));
+    assert!(told.remedy.unwrap().contains("boot once with `fsck.mode=force`"));
+    let told = Looks::new(watched("")).look(&counted("ext4 on sde1", 3));
+    assert!(told.remedy.unwrap().contains("unmount it, `e2fsck -f /dev/sde1`"));
+    let told = Looks::new(watched("")).look(&counted("btrfs on sdd1", 3));
+    assert!(told.remedy.unwrap().contains("`btrfs device stats --reset '/a b'`"));
     let told = looks.look(&counted("ext4 on sda1", 5));
     assert_told(&told, Fail, "ext4 on sda1 has had 2 errors in the last hour");
     looks.at += LOOK_BACK;
@@ -97,7 +102,7 @@ async fn errors_of_a_file_system_warn_and_new_ones_fail() {
 #[tokio::test]
 async fn what_cannot_be_listed_is_unknown() {
     let mut looks = Looks::new(watched(""));
-    let told = looks.disks.judge(&looks.watched, Err("cannot list /sys/block"), looks.at);
+    let told = looks.disks.judge(&looks.watched, Err("cannot list /sys/block"), &BTreeMap::new(), looks.at);
     assert_told(&told, Unknown, "unknown: cannot list /sys/block");
 }
 

@@ -200,6 +200,7 @@ async fn one_that_fills_is_told_a_day_before_where_it_matters() {
     }
     let [_, soon, _] = looks.after(half_hour, vec![filesystem("/var", 30.0)]);
     assert_told(&soon, Warn, "/var will be full in 15 h, going on as in the last hours");
+    assert!(soon.remedy.unwrap().contains("`du -xhd2 /var | sort -h | tail`"));
     for _look in 0..4 {
         looks.after(half_hour, vec![filesystem("/var", 30.0)]);
     }
