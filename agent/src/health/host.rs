@@ -104,18 +104,19 @@ impl Watch {
         let mut checks = self.filesystems.judge(watched, filesystems, planned, at).to_vec();
         checks.push(self.disks.judge(watched, faults, &mounted(filesystems), at));
         let sources = collected.map(Sources::new);
+        let is_asked = |collector| !watched.without.contains(&collector);
         let of = |collector| match &sources {
+            _ if !is_asked(collector) => Source::LeftOut,
             Ok(sources) => sources.of(collector),
             Err(why) => Source::Unknown(why),
         };
-        let is_asked = |collector| !watched.without.contains(&collector);
         if is_asked("mdadm") {
             let containers = faults.ok().map(|faults| &faults.containers);
             checks.push(disk::arrays(watched, of("mdadm"), containers));
         }
         let seen =
             memory::Seen { pressure: of("pressure"), meminfo: of("meminfo"), vmstat: of("vmstat") };
-        checks.push(self.memory.judge(seen, at));
+        checks.extend(self.memory.judge(watched, seen, at));
         if is_asked("hwmon") {
             checks.push(self.temperatures.judge(watched, of("hwmon"), at));
         }

@@ -27,7 +27,7 @@ impl Clock {
     pub(super) fn judge(&mut self, watched: &Watched, source: Source<'_>, at: Instant) -> Check {
         let samples = match source {
             Source::Here(samples) => samples,
-            Source::Absent => {
+            Source::Absent | Source::LeftOut => {
                 let why = "the agent's sandbox keeps it from asking the kernel";
                 return Check::unknown(CLOCK, why, Some(&watched.time_service()));
             }

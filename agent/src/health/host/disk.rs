@@ -145,7 +145,7 @@ pub(super) fn arrays(
 ) -> Check {
     let samples = match source {
         Source::Here(samples) => samples,
-        Source::Absent => return Check::pass(MD, NO_ARRAYS),
+        Source::Absent | Source::LeftOut => return Check::pass(MD, NO_ARRAYS),
         Source::Unknown(why) => {
             return Check::unknown(MD, why, Some("read /proc/mdstat by hand"));
         }

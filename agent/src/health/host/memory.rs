@@ -39,12 +39,28 @@ impl Memory {
         }
     }
 
-    pub(super) fn judge(&mut self, seen: Seen<'_>, at: Instant) -> Check {
+    /// Takes what is seen; returns the check, none where nothing of it is to be asked.
+    pub(super) fn judge(
+        &mut self,
+        watched: &Watched,
+        seen: Seen<'_>,
+        at: Instant,
+    ) -> Option<Check> {
+        let all = [seen.pressure, seen.meminfo, seen.vmstat];
+        if all.iter().all(|source| matches!(source, Source::LeftOut)) {
+            return None;
+        }
+        let measured = self.measure(seen, at);
+        let found = findings(watched, seen, &measured);
+        Some(check(MEMORY, found, || measured.in_words(seen.pressure)))
+    }
+
+    fn measure(&mut self, seen: Seen<'_>, at: Instant) -> Measured {
         let waiting = match seen.pressure {
             Source::Here(samples) => {
                 samples.value("node_pressure_memory_waiting_seconds_total", &[])
             }
-            Source::Absent | Source::Unknown(_) => None,
+            Source::Absent | Source::LeftOut | Source::Unknown(_) => None,
         };
         let percent = self.share.see(waiting, at).map(|share| share * 100.0);
         let pressure = self.pressure.see(percent, at);
@@ -54,57 +70,92 @@ impl Memory {
                 let all = of("node_memory_MemTotal_bytes").filter(|all| *all > 0.0);
                 of("node_memory_MemAvailable_bytes").zip(all).map(|(left, all)| left / all * 100.0)
             }
-            Source::Absent | Source::Unknown(_) => None,
+            Source::Absent | Source::LeftOut | Source::Unknown(_) => None,
         };
         let scarcity = self.scarcity.see(left, at);
         let kills = match seen.vmstat {
             Source::Here(samples) => samples.value("node_vmstat_oom_kill", &[]),
-            Source::Absent | Source::Unknown(_) => None,
+            Source::Absent | Source::LeftOut | Source::Unknown(_) => None,
         };
-        let kills = self.kills.see(kills.map(count), at);
-        let available = left.map_or(String::new(), |left| format!(" with {left:.0} % available"));
-        let mut found = Vec::new();
-        if pressure == Verdict::Raised {
-            let percent = percent.unwrap_or_default();
-            let reason = format!("tasks wait for memory {percent:.0} % of the time{available}");
-            let remedy = if left.is_some_and(|left| left >= PLENTY) {
-                "a container is at its limit: see which, and raise it"
-            } else {
-                "see what uses it, and end or limit that"
-            };
-            found.push(Finding { weight: 2.0, ..Finding::new(State::Warn, reason, remedy) });
-        }
-        if scarcity == Verdict::Raised {
-            let left = left.unwrap_or_default();
-            let reason = format!("{left:.1} % of memory is available");
-            let remedy = "see what uses it, and end or limit that";
-            found.push(Finding { weight: 3.0, ..Finding::new(State::Warn, reason, remedy) });
-        }
-        if let Some(kills) = kills.filter(|kills| *kills > 0) {
-            let reason =
-                format!("the kernel has killed {kills} tasks for want of memory in the last hour");
-            let remedy = "see the log of the kernel for whom, and give that more or less to do";
-            found.push(Finding { weight: 1.0, ..Finding::new(State::Warn, reason, remedy) });
-        }
-        if let (Source::Unknown(why), true) = (seen.meminfo, found.is_empty()) {
-            found.push(Finding::new(State::Unknown, why, "read /proc/meminfo by hand"));
-        } else if let (Source::Unknown(why), true) = (seen.pressure, found.is_empty()) {
-            found.push(Finding::new(State::Unknown, why, "read /proc/pressure/memory by hand"));
-        }
-        check(MEMORY, found, || {
-            let left =
-                left.map_or_else(|| "an unknown part".to_owned(), |left| format!("{left:.0} %"));
-            match (seen.pressure, percent) {
-                (Source::Absent, _) => {
-                    format!("{left} is available; this kernel does not say who waits for it")
-                }
-                (_, None) => format!("{left} is available"),
-                (_, Some(percent)) => {
-                    format!("{left} is available, and tasks wait for it {percent:.0} % of the time")
-                }
-            }
-        })
+        let kills = self.kills.see(kills.map(count), at).unwrap_or_default();
+        Measured { percent, pressure, left, scarcity, kills }
     }
+}
+
+/// What it comes to.
+#[derive(Debug)]
+struct Measured {
+    /// Of the time, in which some task waited.
+    percent: Option<f64>,
+    pressure: Verdict,
+    /// Percent of all that is available.
+    left: Option<f64>,
+    scarcity: Verdict,
+    kills: u64,
+}
+
+impl Measured {
+    /// What is short is not the memory of the host, but what some container may have of it.
+    fn is_of_container(&self) -> bool {
+        self.left.is_some_and(|left| left >= PLENTY)
+    }
+
+    fn in_words(&self, pressure: Source<'_>) -> String {
+        let waits = match (pressure, self.percent) {
+            (Source::Absent, _) => Some("this kernel does not say who waits for it".to_owned()),
+            (_, None) => None,
+            (_, Some(percent)) => Some(format!("tasks wait for it {percent:.0} % of the time")),
+        };
+        match (self.left, waits) {
+            (Some(left), Some(waits)) if self.percent.is_none() => {
+                format!("{left:.0} % is available; {waits}")
+            }
+            (Some(left), Some(waits)) => format!("{left:.0} % is available, and {waits}"),
+            (Some(left), None) => format!("{left:.0} % is available"),
+            (None, Some(waits)) => format!("an unknown part is available; {waits}"),
+            (None, None) => "no task was killed for want of it in the last hour".to_owned(),
+        }
+    }
+}
+
+fn findings(watched: &Watched, seen: Seen<'_>, measured: &Measured) -> Vec<Finding> {
+    let Measured { percent, pressure, left, scarcity, kills } = *measured;
+    let available = left.map_or(String::new(), |left| format!(" with {left:.0} % available"));
+    let remedy = if measured.is_of_container() {
+        watched.containers()
+    } else {
+        watched.processes()
+    };
+    let mut found = Vec::new();
+    let mut add = |weight, reason: String, remedy: &str| {
+        found.push(Finding { weight, ..Finding::new(State::Warn, reason, remedy) });
+    };
+    if pressure == Verdict::Raised {
+        let percent = percent.unwrap_or_default();
+        let reason = format!("tasks wait for memory {percent:.0} % of the time{available}");
+        add(2.0, reason, &remedy);
+    }
+    if scarcity == Verdict::Raised {
+        let left = left.unwrap_or_default();
+        add(3.0, format!("{left:.1} % of memory is available"), &remedy);
+    }
+    if kills > 0 {
+        // The kernel counts those of a container at its limit together with all others.
+        let reason = if measured.is_of_container() {
+            format!("a container was at its limit: {kills} tasks were killed in the last hour")
+        } else {
+            format!("the kernel has killed {kills} tasks for want of memory in the last hour")
+        };
+        add(1.0, reason, &remedy);
+    }
+    if let (Source::Unknown(why), true) = (seen.meminfo, found.is_empty()) {
+        found.push(Finding::new(State::Unknown, why, "read /proc/meminfo by hand"));
+    } else if let (Source::Unknown(why), true) = (seen.pressure, found.is_empty()) {
+        found.push(Finding::new(State::Unknown, why, "read /proc/pressure/memory by hand"));
+    } else if let (Source::Unknown(why), true) = (seen.vmstat, found.is_empty()) {
+        found.push(Finding::new(State::Unknown, why, "read /proc/vmstat by hand"));
+    }
+    found
 }
 
 /// A counter is a whole number, however it is shown.

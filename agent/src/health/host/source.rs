@@ -9,6 +9,8 @@ pub(super) enum Source<'a> {
     Here(Found<'a>),
     /// That the host has nothing of the kind.
     Absent,
+    /// Nothing, since it is not to be asked.
+    LeftOut,
     /// Nothing, for this reason.
     Unknown(&'a str),
 }

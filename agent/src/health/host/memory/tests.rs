@@ -2,12 +2,13 @@
 
 use curfew_host::Samples;
 
-use super::super::tests::{LOOK, assert_told, here, samples, watched};
+use super::super::tests::{LOOK, assert_told, here, on_talos, samples, watched};
 use super::*;
 use crate::health::State::{Pass, Unknown, Warn};
 
 /// Looks at a host on which so much is available and waited for.
 struct Looks {
+    watched: Watched,
     memory: Memory,
     waited: f64,
     kills: f64,
@@ -16,8 +17,9 @@ struct Looks {
 
 impl Looks {
     fn new() -> Self {
-        let memory = Memory::new(&watched(""));
-        Self { memory, waited: 7.0, kills: 4.0, at: Instant::now() }
+        let watched = watched("");
+        let memory = Memory::new(&watched);
+        Self { watched, memory, waited: 7.0, kills: 4.0, at: Instant::now() }
     }
 
     /// Looks after half a minute, in so many seconds of which some task has waited.
@@ -35,7 +37,7 @@ impl Looks {
         ]);
         let vmstat: Samples = samples(&[("node_vmstat_oom_kill", &[], self.kills)]);
         let seen = Seen { pressure, meminfo: here(&meminfo), vmstat: here(&vmstat) };
-        self.memory.judge(seen, self.at)
+        self.memory.judge(&self.watched, seen, self.at).unwrap()
     }
 }
 
@@ -49,9 +51,9 @@ async fn who_waits_for_memory_is_told_with_what_is_left_of_it() {
     }
     let told = looks.look(50.0, 9.0);
     assert_told(&told, Warn, "tasks wait for memory 30 % of the time with 50 % available");
-    assert!(told.remedy.unwrap().starts_with("a container is at its limit"));
+    assert!(told.remedy.unwrap().contains("`systemd-cgtop -m`"));
     let told = looks.look(6.0, 9.0);
-    assert!(told.remedy.unwrap().starts_with("see what uses it"));
+    assert!(told.remedy.unwrap().contains("`ps aux --sort=-rss | head`"));
 }
 
 #[tokio::test]
@@ -94,7 +96,14 @@ async fn a_task_that_was_killed_is_told_for_an_hour() {
     let mut looks = Looks::new();
     assert_eq!(looks.look(50.0, 0.0).state, Pass, "what was before is no news");
     looks.kills += 2.0;
-    assert_told(&looks.look(50.0, 0.0), Warn, "has killed 2 tasks for want of memory");
+    let told = looks.look(50.0, 0.0);
+    assert_told(&told, Warn, "a container was at its limit: 2 tasks were killed");
+    assert!(told.remedy.unwrap().contains("`systemd-cgtop -m`"));
+    let told = looks.look(10.0, 0.0);
+    assert_told(&told, Warn, "the kernel has killed 2 tasks for want of memory");
+    looks.watched = on_talos();
+    let told = looks.look(50.0, 0.0);
+    assert!(told.remedy.unwrap().contains("`kubectl get pods -A`"));
     looks.at += KILLS_TOLD;
     assert_eq!(looks.look(50.0, 0.0).state, Pass);
 }
@@ -105,5 +114,19 @@ async fn what_does_not_answer_is_unknown() {
     assert_told(&looks.with(50.0, Source::Unknown("late")), Unknown, "unknown: late");
     let late = Source::Unknown("no answer within 250 ms");
     let seen = Seen { pressure: Source::Absent, meminfo: late, vmstat: late };
-    assert_told(&looks.memory.judge(seen, looks.at), Unknown, "unknown: no answer within 250 ms");
+    let told = looks.memory.judge(&looks.watched, seen, looks.at).unwrap();
+    assert_told(&told, Unknown, "unknown: no answer within 250 ms");
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_asked_is_left_out_and_not_unknown() {
+    let out = Source::LeftOut;
+    let mut looks = Looks::new();
+    assert_told(&looks.with(50.0, out), Pass, "50 % is available");
+    let vmstat = samples(&[("node_vmstat_oom_kill", &[], 4.0)]);
+    let seen = Seen { pressure: out, meminfo: out, vmstat: here(&vmstat) };
+    let told = looks.memory.judge(&looks.watched, seen, looks.at).unwrap();
+    assert_told(&told, Pass, "no task was killed");
+    let seen = Seen { pressure: out, meminfo: out, vmstat: out };
+    assert_eq!(looks.memory.judge(&looks.watched, seen, looks.at), None);
 }
