@@ -121,11 +121,8 @@ impl Measured {
 fn findings(watched: &Watched, seen: Seen<'_>, measured: &Measured) -> Vec<Finding> {
     let Measured { percent, pressure, left, scarcity, kills } = *measured;
     let available = left.map_or(String::new(), |left| format!(" with {left:.0} % available"));
-    let remedy = if measured.is_of_container() {
-        watched.containers()
-    } else {
-        watched.processes()
-    };
+    let remedy =
+        if measured.is_of_container() { watched.containers() } else { watched.processes() };
     let mut found = Vec::new();
     let mut add = |weight, reason: String, remedy: &str| {
         found.push(Finding { weight, ..Finding::new(State::Warn, reason, remedy) });

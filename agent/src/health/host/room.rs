@@ -177,7 +177,10 @@ impl Known {
         let reason = format!("{} has {left:.1} % of its {what} left", filesystem.point.display());
         let remedy = match what {
             "inodes" => "delete files that are not needed, or enlarge the file system".to_owned(),
-            _ => format!("{}: delete it, or enlarge the file system", watched.large(&filesystem.point)),
+            _ => format!(
+                "{}: delete it, or enlarge the file system",
+                watched.large(&filesystem.point)
+            ),
         };
         Some(Finding { weight: -left, ..Finding::new(state, reason, remedy) })
     }

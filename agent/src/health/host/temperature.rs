@@ -29,7 +29,9 @@ impl Temperatures {
     pub(super) fn judge(&mut self, watched: &Watched, source: Source<'_>, at: Instant) -> Check {
         let samples = match source {
             Source::Here(samples) => samples,
-            Source::Absent | Source::LeftOut => return Check::pass(TEMPERATURE, "this host has no sensors"),
+            Source::Absent | Source::LeftOut => {
+                return Check::pass(TEMPERATURE, "this host has no sensors");
+            }
             Source::Unknown(why) => {
                 let remedy = "see which of /sys/class/hwmon hangs";
                 return Check::unknown(TEMPERATURE, why, Some(remedy));

@@ -102,7 +102,12 @@ async fn errors_of_a_file_system_warn_and_new_ones_fail() {
 #[tokio::test]
 async fn what_cannot_be_listed_is_unknown() {
     let mut looks = Looks::new(watched(""));
-    let told = looks.disks.judge(&looks.watched, Err("cannot list /sys/block"), &BTreeMap::new(), looks.at);
+    let told = looks.disks.judge(
+        &looks.watched,
+        Err("cannot list /sys/block"),
+        &BTreeMap::new(),
+        looks.at,
+    );
     assert_told(&told, Unknown, "unknown: cannot list /sys/block");
 }
 
@@ -140,6 +145,7 @@ fn an_array_is_told_by_what_the_kernel_says_of_it() {
     assert_told(&container, Pass, "this host has no arrays of disks");
     let none = arrays(&watched(""), Source::Absent, None);
     assert_told(&none, Pass, "this host has no arrays of disks");
-    let unread = arrays(&watched(""), Source::Unknown("/proc/mdstat makes no sense at line 3"), None);
+    let unread =
+        arrays(&watched(""), Source::Unknown("/proc/mdstat makes no sense at line 3"), None);
     assert_told(&unread, Unknown, "unknown: /proc/mdstat makes no sense at line 3");
 }
