@@ -113,7 +113,7 @@ fn replace(directory: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
 const NAME: &str = "battery.json";
 /// Raised when an older agent could not read it any more.
 const VERSION: u32 = 1;
-/// Eleven bands of some 40 records, many times.
+/// Seventeen bands of some 40 records, some times.
 const LEN_MAX: u64 = 256 << 10;
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
         let mut trend = Trend::default();
         for day in 1..60_u32 {
             let record =
-                Record { date: u64::from(day) * 86_400, runtime: 1800.0, load: f64::from(day) };
+                Record { date: u64::from(day) * 86_400, runtime: 1800.0, load: f64::from(day + 9) };
             assert!(trend.add(record));
         }
         trend

@@ -1,6 +1,10 @@
 //! The runtime at full charge over months: once a day, while the load is steady.
 //!
-//! Runtimes are compared within a band of load only: half the load lasts more than twice as long.
+//! A runtime goes with about the inverse of the load, to a power that differs from battery to
+//! battery (Peukert) and with what the UPS itself takes. So only runtimes at nearly the same load
+//! are compared, in bands a fifth wide, and there each is brought to the load of the last by the
+//! power that is best for the battery: no change of load makes a battery worn, or a new one.
+//!
 //! Of each band the first records are kept for good and of the later ones the last, so that what is
 //! kept is small and the comparison is with what the battery once was. A runtime that has risen by
 //! far is a new battery: everything starts anew.
@@ -37,21 +41,34 @@ struct Span {
     seen: Instant,
     least: f64,
     most: f64,
+    /// Sums of the logarithms: of both the geometric mean is told, which keeps to the same law.
+    load: f64,
+    runtime: f64,
+    count: f64,
 }
 
 impl Steady {
-    /// Takes a reading; returns the runtime and the load when both have meant something for long
+    /// Takes a reading; returns the mean runtime and load when both have meant something for long
     /// enough.
     pub fn look(&mut self, now: Instant, reading: Option<&Reading>) -> Option<(f64, f64)> {
         let told = reading.filter(|reading| reading.line == Line::Mains).and_then(|reading| {
             let is_full = reading.charge.is_some_and(|charge| charge >= FULL);
-            reading.load.zip(reading.runtime).filter(|_| is_full)
+            let load = reading.load.filter(|load| *load >= LOAD_LEAST);
+            load.zip(reading.runtime).filter(|_| is_full)
         });
         let Some((load, runtime)) = told else {
             self.0 = None;
             return None;
         };
-        let start = Span { since: now, seen: now, least: load, most: load };
+        let start = Span {
+            since: now,
+            seen: now,
+            least: load,
+            most: load,
+            load: 0.0,
+            runtime: 0.0,
+            count: 0.0,
+        };
         let known = self.0.filter(|span| now.duration_since(span.seen) < GAP_MOST);
         let mut span = known.unwrap_or(start);
         span.least = span.least.min(load);
@@ -60,16 +77,19 @@ impl Steady {
         if span.most - span.least > LOAD_SWING {
             span = start;
         }
+        span.load += load.ln();
+        span.runtime += runtime.ln();
+        span.count += 1.0;
         self.0 = Some(span);
         let is_steady = now.duration_since(span.since) >= STEADY_FOR;
-        is_steady.then_some((runtime, f64::midpoint(span.least, span.most)))
+        is_steady.then(|| ((span.runtime / span.count).exp(), (span.load / span.count).exp()))
     }
 }
 
 /// All records.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Trend {
-    /// By the lowest load of each band, in percent.
+    /// By the number of each band.
     bands: BTreeMap<u32, Band>,
 }
 
@@ -90,13 +110,13 @@ pub enum Verdict {
         /// How many.
         records: usize,
     },
-    /// It does, or not; the best of the first and of the last records say how far.
+    /// It does, or not; the best of the first and of the last records at one load say how far.
     Compared {
         /// What it once was.
         first: Record,
         /// What it is.
         last: Record,
-        /// The latter by the former.
+        /// The latter by the former, both brought to one load in favour of the battery.
         ratio: f64,
         /// It has lost more than it may.
         is_worn: bool,
@@ -107,14 +127,16 @@ impl Trend {
     /// Takes a record, if it is the first of its day; returns whether it was.
     pub fn add(&mut self, record: Record) -> bool {
         let day = |record: Record| record.date / DAY_SECONDS;
-        if record.date == 0 || self.last().is_some_and(|last| day(last) == day(record)) {
+        let is_sound = record.load >= LOAD_LEAST && record.runtime > 0.0;
+        if record.date == 0 || !is_sound || self.last().is_some_and(|last| day(last) == day(record))
+        {
             return false;
         }
-        let lowest = band_of(record.load);
-        let band = self.bands.entry(lowest).or_default();
+        let number = band_of(record.load);
+        let band = self.bands.entry(number).or_default();
         band.add(record);
         if let Some(renewed) = band.renewed() {
-            self.bands = BTreeMap::from([(lowest, renewed)]);
+            self.bands = BTreeMap::from([(number, renewed)]);
         }
         true
     }
@@ -131,14 +153,25 @@ impl Trend {
         band.map_or(Verdict::Few { records: 0 }, |band| band.verdict(loss_percent))
     }
 
-    /// Forgets what is beyond what is kept, in records that somebody else may have written.
+    /// Puts each record into its band anew and forgets what is beyond what is kept: somebody else
+    /// may have written them, or an agent with other bands.
     pub(super) fn bound(&mut self) {
-        self.bands.retain(|lowest, _| *lowest <= band_of(f64::MAX));
-        for band in self.bands.values_mut() {
-            band.first.truncate(FIRST_KEPT);
-            let surplus = band.last.len().saturating_sub(LAST_KEPT);
-            band.last.drain(..surplus);
+        for band in std::mem::take(&mut self.bands).into_values() {
+            for record in band.first.into_iter().chain(band.last) {
+                if record.load >= LOAD_LEAST && record.runtime > 0.0 {
+                    self.bands.entry(band_of(record.load)).or_default().add(record);
+                }
+            }
         }
+    }
+}
+
+impl Record {
+    /// Returns the least and the most that the same battery gives at another load.
+    fn at_load(self, load: f64) -> (f64, f64) {
+        let by = self.load / load;
+        let (one, other) = (by.powf(LAW_LEAST), by.powf(LAW_MOST));
+        (self.runtime * one.min(other), self.runtime * one.max(other))
     }
 }
 
@@ -156,9 +189,13 @@ impl Band {
 
     /// Returns what there is of a new battery, if it is one: no battery gains by far.
     fn renewed(&self) -> Option<Self> {
-        let best = best(self.first.iter().copied())?;
         let recent: Vec<_> = self.recent()?.collect();
-        let is_new = recent.iter().all(|record| record.runtime > best.runtime * GAIN);
+        let load = recent.last()?.load;
+        let once = self.first.iter().map(|record| record.at_load(load).1).reduce(f64::max)?;
+        // Loads are told in whole percents, and what is forgotten here does not come back.
+        let lowest = self.first.iter().chain(&recent).map(|record| record.load).reduce(f64::min)?;
+        let rounding = ((lowest + 0.5) / (lowest - 0.5)).powf(LAW_MOST);
+        let is_new = recent.iter().all(|record| record.at_load(load).0 > once * GAIN * rounding);
         is_new.then(|| Self { first: recent, last: VecDeque::new() })
     }
 
@@ -170,28 +207,39 @@ impl Band {
     fn verdict(&self, loss_percent: u8) -> Verdict {
         let few = Verdict::Few { records: self.first.len() + self.last.len() };
         let Some(recent) = self.recent() else { return few };
+        let recent: Vec<_> = recent.collect();
+        let Some(load) = recent.last().map(|record| record.load) else { return few };
         // The best of some: the guesses of a UPS vary by a tenth from day to day.
-        let (Some(first), Some(last)) = (best(self.first.iter().copied()), best(recent)) else {
-            return few;
-        };
-        let ratio = last.runtime / first.runtime;
+        let once = best(&self.first, |record| record.at_load(load).0);
+        let now = best(&recent, |record| record.at_load(load).1);
+        let (Some((first, once)), Some((last, now))) = (once, now) else { return few };
+        let ratio = now / once;
         let is_worn = ratio < 1.0 - f64::from(loss_percent) / 100.0;
         Verdict::Compared { first, last, ratio, is_worn }
     }
 }
 
-fn best(records: impl Iterator<Item = Record>) -> Option<Record> {
-    records.max_by(|one, other| one.runtime.total_cmp(&other.runtime))
+fn best(records: &[Record], by: impl Fn(Record) -> f64) -> Option<(Record, f64)> {
+    let valued = records.iter().map(|record| (*record, by(*record)));
+    valued.max_by(|(_, one), (_, other)| one.total_cmp(other))
 }
 
-/// Returns the lowest load of the band, in percent.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 0 to 100")]
+/// Returns the number of the band of a load in percent.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 0 to 16")]
 fn band_of(load: f64) -> u32 {
-    (load.clamp(0.0, 100.0) / 10.0) as u32 * 10
+    ((load.clamp(LOAD_LEAST, 100.0) / LOAD_LEAST).ln() / BAND_WIDTH.ln()) as u32
 }
 
 /// What counts as full for a record: the runtime of 95 % would be a loss of its own.
 const FULL: f64 = 100.0;
+/// Below it the percent in which it is told is too coarse.
+const LOAD_LEAST: f64 = 5.0;
+/// The highest load of a band by its lowest: a battery that lost 40 % is found across it.
+const BAND_WIDTH: f64 = 1.2;
+/// To which power of the load the runtime falls: less than 1 where the UPS itself takes much, up to
+/// 1.35 for old lead at a high load, and some more for tables that makers fill in.
+const LAW_LEAST: f64 = 0.8;
+const LAW_MOST: f64 = 1.4;
 /// So long no disk spins up and no fan starts that was not counted in.
 const STEADY_FOR: Duration = Duration::from_mins(30);
 /// Looks come every 10 s.
@@ -210,6 +258,9 @@ const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn record(day: u32, runtime: f64, load: f64) -> Record {
@@ -259,6 +310,66 @@ mod tests {
         assert_eq!(Trend::default().verdict(30), Verdict::Few { records: 0 });
     }
 
+    /// A load from 5 to 100 % as a UPS tells it, and what a battery of that power gives at it.
+    fn day_of(load: f64, power: f64, strength: f64) -> (f64, f64) {
+        (strength * 60_000.0 / load.powf(power), load.round())
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_of_load_wears_a_battery_or_renews_it(
+            power in 1.0..1.35,
+            loads in vec(5.0..100.0, 30..400),
+            near in 5.0..80.0,
+        ) {
+            // Loads all over, and loads that keep within a fifth.
+            let nearby = loads.iter().map(|load| near * (1.0 + load / 500.0));
+            for loads in [loads.clone(), nearby.collect()] {
+                let mut trend = Trend::default();
+                for (day, load) in (1..).zip(&loads) {
+                    let (runtime, told) = day_of(*load, power, 1.0);
+                    trend.add(record(day, runtime, told));
+                    let is_worn = matches!(trend.verdict(30), Verdict::Compared { is_worn: true, .. });
+                    prop_assert!(!is_worn, "day {day}");
+                    let begins = |band: &Band| band.first[0].date / DAY_SECONDS == 1;
+                    prop_assert!(trend.bands.values().any(begins), "day {day}");
+                }
+            }
+        }
+
+        #[test]
+        fn a_battery_that_lost_two_fifths_is_found_at_changing_loads(
+            power in 1.0..1.35,
+            loads in vec(10_u32..90, 1..5),
+        ) {
+            let days = || 1..400_u32;
+            let mut trend = Trend::default();
+            for (day, load) in days().zip(loads.iter().cycle()) {
+                let strength = if day < 200 { 1.0 } else { 0.6 };
+                let (runtime, told) = day_of(f64::from(*load), power, strength);
+                trend.add(record(day, runtime, told));
+            }
+            let is_worn = matches!(trend.verdict(30), Verdict::Compared { is_worn: true, .. });
+            prop_assert!(is_worn, "{:?}", trend.verdict(30));
+        }
+    }
+
+    #[test]
+    fn a_little_more_load_is_no_wear_and_a_little_less_is_no_new_battery() {
+        // Within a band of ten percents both were taken for the battery's own.
+        for (before, after) in [(20.0, 29.0), (29.0, 20.0), (10.0, 12.0), (12.0, 10.0)] {
+            let mut trend = Trend::default();
+            for day in 1..60 {
+                let (runtime, load) = day_of(if day < 30 { before } else { after }, 1.2, 1.0);
+                trend.add(record(day, runtime, load));
+            }
+            let Verdict::Compared { is_worn, .. } = trend.verdict(30) else { panic!("few") };
+            assert!(!is_worn, "{before} {after}");
+            let begins = |band: &Band| band.first[0].date / DAY_SECONDS == 1;
+            assert!(trend.bands.values().any(begins), "{before} {after}");
+        }
+    }
+
     #[test]
     fn loads_are_not_compared_with_each_other() {
         let mut trend = trend(1..40, |_| 1800.0);
@@ -291,13 +402,21 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let mut trend = trend(1..4000, |_| 1800.0);
-        let band = &trend.bands[&20];
+        let number = band_of(25.0);
+        let band = &trend.bands[&number];
         assert_eq!((band.first.len(), band.last.len()), (FIRST_KEPT, LAST_KEPT));
-        trend.bands.insert(7000, Band::default());
-        trend.bands.get_mut(&20).unwrap().first.extend([record(1, 1.0, 25.0); 99]);
+        let same = trend.clone();
         trend.bound();
-        assert_eq!(trend.bands.len(), 1);
-        assert_eq!(trend.bands[&20].first.len(), FIRST_KEPT);
+        assert_eq!(trend, same);
+        // Of an agent that had bands of ten percents, and of nobody.
+        let odd = [record(1, 1.0, 20.0), record(1, 1.0, 0.0), record(1, f64::NAN, 25.0)];
+        trend.bands.insert(7000, Band { first: vec![record(1, 1.0, 25.0); 99], ..Band::default() });
+        trend.bands.insert(20, Band { first: odd.into(), ..Band::default() });
+        trend.bound();
+        let numbers: Vec<_> = trend.bands.keys().copied().collect();
+        assert_eq!(numbers, [band_of(20.0), number]);
+        let band = &trend.bands[&number];
+        assert_eq!((band.first.len(), band.last.len()), (FIRST_KEPT, LAST_KEPT));
     }
 
     #[test]

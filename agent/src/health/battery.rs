@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Check, seconds};
 use crate::battery::charge::Charging;
-use crate::battery::trend::Verdict;
+use crate::battery::trend::{Record, Verdict};
 use crate::battery::{Report, Test};
 use crate::clock;
 use crate::snapshot::Snapshot;
@@ -40,13 +40,15 @@ pub(super) fn battery(snapshot: &Snapshot) -> Check {
         let remedy = "look whether the UPS calibrates; else renew the battery, or the UPS";
         return Check::warn(BATTERY, reason, remedy);
     }
-    if let Verdict::Compared { first, last, is_worn: true, .. } = report.verdict {
+    if let Verdict::Compared { first, last, ratio, is_worn: true } = report.verdict {
+        let told = |record: Record| {
+            let (runtime, day) = (lasts(record.runtime), clock::day(record.date));
+            format!("{runtime} ({day}, load {:.0} %)", record.load)
+        };
+        let (first, last, part) = (told(first), told(last), ratio * 100.0);
         let reason = format!(
-            "at full charge it lasts {} ({}), and once lasted {} ({}) at the same load",
-            lasts(last.runtime),
-            clock::day(last.date),
-            lasts(first.runtime),
-            clock::day(first.date),
+            "at full charge it lasts {last}, and once lasted {first}: {part:.0} % of that, \
+             brought to one load"
         );
         return Check::warn(BATTERY, reason, REPLACE);
     }
@@ -64,7 +66,8 @@ fn good(report: &Report) -> String {
     let runtime = match (report.verdict, report.full) {
         (Verdict::Compared { ratio, last, .. }, _) => {
             let part = ratio * 100.0;
-            format!("{} at full charge, {part:.0} % of what it was", lasts(last.runtime))
+            let (runtime, load) = (lasts(last.runtime), last.load);
+            format!("{runtime} at full charge and {load:.0} % load, {part:.0} % of what it was")
         }
         (Verdict::Few { .. }, Some(full)) => {
             format!(

@@ -499,7 +499,7 @@ fn a_battery_is_judged_by_what_it_says_and_what_it_once_gave() {
     };
     let (state, sentence) = judged(&|_| ());
     assert_eq!(state, State::Pass);
-    assert_eq!(sentence, "charge 100 %, 1800 s at full charge, 95 % of what it was");
+    assert_eq!(sentence, "charge 100 %, 1800 s at full charge and 26 % load, 95 % of what it was");
     let asking =
         |minutes| judged(&|report| report.asks_for_new_for = Some(Duration::from_mins(minutes)));
     assert_eq!(asking(1).0, State::Warn);
@@ -513,12 +513,13 @@ fn a_battery_is_judged_by_what_it_says_and_what_it_once_gave() {
     assert_eq!(state, State::Warn);
     assert!(sentence.starts_with("its charge has stood at 63 % for 7 h on mains"), "{sentence}");
     let (state, sentence) = judged(&|report| {
-        if let Verdict::Compared { last, is_worn, .. } = &mut report.verdict {
-            (last.runtime, *is_worn) = (1100.0, true);
+        if let Verdict::Compared { last, ratio, is_worn, .. } = &mut report.verdict {
+            (last.runtime, *ratio, *is_worn) = (1100.0, 0.579, true);
         }
     });
     assert_eq!(state, State::Warn);
-    let both = "it lasts 1100 s (2026-11-22), and once lasted 1900 s (2026-01-01)";
+    let both = "it lasts 1100 s (2026-11-22, load 26 %), and once lasted 1900 s (2026-01-01, \
+                load 26 %): 58 % of that, brought to one load";
     assert!(sentence.contains(both), "{sentence}");
     let (state, sentence) = judged(&|report| report.verdict = Verdict::Few { records: 2 });
     assert_eq!(state, State::Pass);

@@ -31,6 +31,6 @@ pub(crate) const FULL_RUNTIME: Family = gauge(
 );
 pub(crate) const FULL_RUNTIME_RATIO: Family = gauge(
     "curfew_battery_full_runtime_ratio",
-    "The best of the last three of them by the best of the first seven at such a load; absent \
-     before there are ten.",
+    "The best of the last three of them by the best of the first seven at such a load, brought to \
+     one load in favour of the battery; absent before there are ten.",
 );
