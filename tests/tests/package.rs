@@ -214,6 +214,7 @@ const FILES: [&str; 34] = [
     "-rw-r--r-- usr/share/doc/curfew/debian.md",
     "-rw-r--r-- usr/share/doc/curfew/examples/cluster.toml",
     "-rw-r--r-- usr/share/doc/curfew/examples/commands.toml",
+    "-rw-r--r-- usr/share/doc/curfew/history.md",
     "-rw-r--r-- usr/share/doc/curfew/metrics.md",
     "-rw-r--r-- usr/share/doc/curfew/operations.md",
     "-rw-r--r-- usr/share/doc/curfew/simulator.md",

@@ -193,6 +193,8 @@ fn it_ends_at_once_when_it_is_told_to_while_a_disk_hangs() -> Result<()> {
     let told = ground::now();
     eventually("it ends", STOP_LIMIT, || has_ended(&mut child))?;
     assert!(ground::now().since(told) < STOP_LIMIT);
+    // One that the kernel keeps would be asked anew by the next look.
+    assert!(files_of("hung", &stage)?);
     eventually("what it started ends", STOP_LIMIT, || kill(Pid::from_raw(asked), None).is_err())
 }
 
