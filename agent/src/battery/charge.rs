@@ -13,7 +13,8 @@ use super::Reading;
 #[derive(Clone, Debug)]
 pub struct Charge {
     limit: Duration,
-    is_full: bool,
+    /// None before the first charge: an agent that starts anew takes a float for what it is.
+    is_full: Option<bool>,
     rise: Option<Rise>,
 }
 
@@ -50,7 +51,7 @@ pub enum Charging {
 impl Charge {
     /// Takes how long it may stand on mains without being full.
     pub const fn new(limit: Duration) -> Self {
-        Self { limit, is_full: false, rise: None }
+        Self { limit, is_full: None, rise: None }
     }
 
     /// Takes a reading, or that there is none.
@@ -58,17 +59,21 @@ impl Charge {
         let Some(reading) = reading else { return Charging::Unknown };
         if reading.line != Line::Mains {
             self.rise = None;
-            self.is_full = false;
+            // A test or a dip of the mains takes little, and it floats where it did before.
+            if reading.charge.is_some_and(|charge| charge < NOT_FULL_BELOW) {
+                self.is_full = Some(false);
+            }
             return Charging::Away;
         }
         let Some(charge) = reading.charge else { return Charging::Unknown };
-        let full_from = if self.is_full { NOT_FULL_BELOW } else { FULL_FROM };
-        self.is_full = charge >= full_from;
+        let full_from = if self.is_full == Some(false) { FULL_FROM } else { NOT_FULL_BELOW };
+        let is_full = charge >= full_from;
+        self.is_full = Some(is_full);
         // Who has not looked does not know that it stood.
         let known = self.rise.filter(|rise| now.duration_since(rise.seen) < GAP_MOST);
         let start = Rise { peak: charge, at: now, seen: now };
         let mut rise = known.unwrap_or(start);
-        if charge > rise.peak || self.is_full {
+        if charge > rise.peak || is_full {
             rise = start;
         } else if charge < rise.peak - FALL {
             // It has lost some: the way up starts from there, and the time goes on.
@@ -77,7 +82,7 @@ impl Charge {
         rise.seen = now;
         self.rise = Some(rise);
         let span = now.duration_since(rise.at);
-        if self.is_full {
+        if is_full {
             Charging::Full
         } else if span >= self.limit {
             Charging::Stuck { charge, span }
@@ -142,6 +147,28 @@ mod tests {
             Some(at(Line::Mains, Some(if minute < 60 { 100.0 } else { 91.0 })))
         });
         assert!(float.iter().all(|it| *it == Charging::Full));
+    }
+
+    #[test]
+    fn a_float_below_full_is_no_fault_after_a_start_a_test_or_a_dip() {
+        let float = |line| Some(at(line, Some(92.0)));
+        // An agent that starts when it floats.
+        let started = watch(3000, |_| float(Line::Mains));
+        assert!(started.iter().all(|it| *it == Charging::Full));
+        // A test of a quarter of an hour, and a dip.
+        let tested = watch(3000, |minute| match minute {
+            0..60 => Some(at(Line::Mains, Some(100.0))),
+            60..75 => float(Line::Battery),
+            _ => float(Line::Mains),
+        });
+        assert_eq!(tested.last(), Some(&Charging::Full));
+        // One that really fell must come back to what is full.
+        let fell = watch(3000, |minute| match minute {
+            0..60 => Some(at(Line::Mains, Some(100.0))),
+            60..75 => Some(at(Line::Battery, Some(80.0))),
+            _ => float(Line::Mains),
+        });
+        assert!(matches!(fell.last(), Some(Charging::Stuck { .. })));
     }
 
     #[test]
