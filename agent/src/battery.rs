@@ -65,6 +65,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// Why the records of it could not be read or written.
     pub problem: Option<String>,
+    /// For how long that has been so.
+    pub problem_for: Duration,
 }
 
 impl Report {
@@ -82,6 +84,8 @@ pub struct Battery {
     steady: Steady,
     trend: Trend,
     asks_for_new_since: Option<Instant>,
+    /// When a record was taken last: no clock of the wall may have one written at every look.
+    recorded: Option<Instant>,
 }
 
 impl Battery {
@@ -89,7 +93,7 @@ impl Battery {
     pub fn new(limits: BatteryLimits, trend: Trend) -> Self {
         let charge = Charge::new(limits.charge_stuck_for);
         let steady = Steady::default();
-        Self { limits, charge, steady, trend, asks_for_new_since: None }
+        Self { limits, charge, steady, trend, asks_for_new_since: None, recorded: None }
     }
 
     /// Takes a reading, or that there is none, at `date` in seconds since 1970.
@@ -100,8 +104,13 @@ impl Battery {
         self.asks_for_new_since = asks.then(|| self.asks_for_new_since.unwrap_or(now));
         let charging = self.charge.look(now, reading.as_ref());
         let steady = self.steady.look(now, reading.as_ref());
-        let record = steady.map(|(runtime, load)| Record { date, runtime, load });
+        let is_due = self.recorded.is_none_or(|then| now.duration_since(then) >= RECORD_EVERY);
+        let record =
+            steady.filter(|_| is_due).map(|(runtime, load)| Record { date, runtime, load });
         let is_new = record.is_some_and(|record| self.trend.add(record));
+        if is_new {
+            self.recorded = Some(now);
+        }
         let report = Report {
             taken: now,
             reading,
@@ -110,8 +119,14 @@ impl Battery {
             full: self.trend.last(),
             verdict: self.trend.verdict(self.limits.runtime_loss_percent),
             problem: None,
+            problem_for: Duration::ZERO,
         };
         (report, is_new)
+    }
+
+    /// Takes up the records of earlier days that could not be read at the start.
+    pub fn take_up(&mut self, trend: Trend) {
+        self.trend = trend;
     }
 
     /// Returns the records, to be kept.
@@ -153,6 +168,8 @@ fn test(result: &str) -> Test {
     }
 }
 
+/// Often enough for one each day.
+const RECORD_EVERY: Duration = Duration::from_hours(12);
 /// Six looks.
 const STALE_AFTER: Duration = Duration::from_mins(1);
 
@@ -200,6 +217,24 @@ mod tests {
         ] {
             assert_eq!(test(text), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_has_no_more_than_one_record_written_in_half_a_day() {
+        let limits =
+            BatteryLimits { charge_stuck_for: Duration::from_hours(6), runtime_loss_percent: 30 };
+        let mut battery = Battery::new(limits, Trend::default());
+        let start = Instant::now();
+        let full = reading(&variables(&[
+            ("ups.status", "OL"),
+            ("battery.charge", "100"),
+            ("battery.runtime", "1800"),
+            ("ups.load", "25"),
+        ]));
+        let day = |minute: u64| 86_400 * if minute % 2 == 0 { 20_000 } else { 90_000 + minute };
+        let looks = (0..=24 * 60).map(|minute| (start + Duration::from_mins(minute), day(minute)));
+        let written = looks.filter(|(now, date)| battery.look(*now, *date, full).1).count();
+        assert_eq!(written, 2);
     }
 
     #[test]

@@ -125,11 +125,25 @@ pub enum Verdict {
 
 impl Trend {
     /// Takes a record, if it is the first of its day; returns whether it was.
+    ///
+    /// What is dated in the future was written under a wrong clock and is forgotten; where most of
+    /// it is, the clock of this record is the wrong one.
     pub fn add(&mut self, record: Record) -> bool {
         let day = |record: Record| record.date / DAY_SECONDS;
         let is_sound = record.load >= LOAD_LEAST && record.runtime > 0.0;
-        if record.date == 0 || !is_sound || self.last().is_some_and(|last| day(last) == day(record))
-        {
+        if record.date == 0 || !is_sound {
+            return false;
+        }
+        let is_past = |known: &Record| known.date <= record.date.saturating_add(DAY_SECONDS);
+        let (past, future): (Vec<_>, Vec<_>) = self.records().partition(|known| is_past(known));
+        if future.len() > past.len() && future.len() >= FIRST_KEPT + COMPARED {
+            return false;
+        }
+        for band in self.bands.values_mut() {
+            band.first.retain(is_past);
+            band.last.retain(is_past);
+        }
+        if self.last().is_some_and(|last| day(last) == day(record)) {
             return false;
         }
         let number = band_of(record.load);
@@ -139,6 +153,10 @@ impl Trend {
             self.bands = BTreeMap::from([(number, renewed)]);
         }
         true
+    }
+
+    fn records(&self) -> impl Iterator<Item = Record> {
+        self.bands.values().flat_map(|band| band.first.iter().chain(&band.last).copied())
     }
 
     /// Returns the last record of all.
@@ -386,6 +404,18 @@ mod tests {
         assert!(!trend.add(record(2, 1.0, 25.0)));
         assert!(!trend.add(Record { date: 0, ..record(9, 1.0, 25.0) }));
         assert!(trend.add(record(1, 1700.0, 25.0)), "a clock that went back may not end it all");
+    }
+
+    #[test]
+    fn records_of_the_future_are_forgotten_unless_it_is_this_clock_that_is_wrong() {
+        let mut ahead = trend(1..30, |_| 1800.0);
+        assert!(ahead.add(record(9000, 1800.0, 25.0)));
+        assert!(ahead.add(record(30, 1800.0, 25.0)), "the right clock again");
+        assert!(!ahead.add(record(30, 1800.0, 25.0)), "once a day");
+        assert_eq!(ahead.last(), Some(record(30, 1800.0, 25.0)));
+        let mut kept = trend(1000..1030, |_| 1800.0);
+        assert!(!kept.add(record(1, 1800.0, 25.0)));
+        assert_eq!(kept.records().count(), 30);
     }
 
     #[test]

@@ -52,6 +52,10 @@ pub(super) fn battery(snapshot: &Snapshot) -> Check {
         );
         return Check::warn(BATTERY, reason, REPLACE);
     }
+    if let Some(problem) = report.problem.as_ref().filter(|_| report.problem_for >= UNKEPT_WARNS) {
+        let reason = format!("the records of its runtime are not kept ({problem})");
+        return Check::warn(BATTERY, reason, "let this user read and write in the state directory");
+    }
     if reading.charge.is_none() {
         let why = format!("{name} does not say its charge");
         return Check::unknown(BATTERY, why, Some("look at `upsc`, and for a newer NUT"));
@@ -88,5 +92,7 @@ fn lasts(runtime: f64) -> String {
 
 const BATTERY: &str = "battery";
 const REPLACE: &str = "renew the battery, then let the UPS test it";
+/// The next record may be written.
+const UNKEPT_WARNS: Duration = Duration::from_hours(24);
 /// As the alert: some units say it for moments.
 const REPLACE_AFTER: Duration = Duration::from_mins(10);

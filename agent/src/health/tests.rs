@@ -133,6 +133,7 @@ pub(crate) fn battery() -> battery::Report {
         full: Some(last),
         verdict: Verdict::Compared { first, last, ratio: 0.95, is_worn: false },
         problem: None,
+        problem_for: Duration::ZERO,
     }
 }
 
@@ -521,6 +522,14 @@ fn a_battery_is_judged_by_what_it_says_and_what_it_once_gave() {
     let both = "it lasts 1100 s (2026-11-22, load 26 %), and once lasted 1900 s (2026-01-01, \
                 load 26 %): 58 % of that, brought to one load";
     assert!(sentence.contains(both), "{sentence}");
+    let unkept = |hours| {
+        judged(&|report| {
+            report.problem = Some("cannot replace battery.json".to_owned());
+            report.problem_for = Duration::from_hours(hours);
+        })
+    };
+    assert_eq!([unkept(23).0, unkept(25).0], [State::Pass, State::Warn]);
+    assert!(unkept(25).1.contains("not kept"), "{}", unkept(25).1);
     let (state, sentence) = judged(&|report| report.verdict = Verdict::Few { records: 2 });
     assert_eq!(state, State::Pass);
     assert!(sentence.contains("compared when there are more days"), "{sentence}");
