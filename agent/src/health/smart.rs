@@ -193,18 +193,26 @@ fn judge_answer(disk: &Disk, answer: &Answer, hot_above: Option<u8>) -> Vec<Find
     if let Some(celsius) = hot(disk, answer, hot_above) {
         add(State::Warn, format!("is at {celsius} °C"), cool(disk));
     }
-    if answer.smart_status.is_none() && answer.nvme_smart_health_information_log.is_none() {
+    let is_silent = match &answer.nvme_smart_health_information_log {
+        Some(log) => log.critical_warning.is_none(),
+        None => answer.smart_status.is_none(),
+    };
+    if is_silent {
         found.extend(says_nothing(disk, answer));
+    } else if let Some(status) = answer.failed_status() {
+        let what = format!("answered only in part (smartctl ended with {status})");
+        found.push(Finding::new(State::Unknown, disk, what, by_hand(disk)));
     }
     found
 }
 
 fn nvme(log: &NvmeLog) -> Vec<(State, &'static str)> {
-    let is_set = |(bit, _, _): &&(u8, State, &str)| log.critical_warning & bit != 0;
+    let warning = log.critical_warning.unwrap_or_default();
+    let is_set = |(bit, _, _): &&(u8, State, &str)| warning & bit != 0;
     let mut found: Vec<_> =
         NVME_WARNINGS.iter().filter(is_set).map(|(_, state, what)| (*state, *what)).collect();
     let is_short = log.available_spare < log.available_spare_threshold;
-    if is_short && log.available_spare.is_some() && log.critical_warning & SPARE == 0 {
+    if is_short && log.available_spare.is_some() && warning & SPARE == 0 {
         found.push((State::Fail, SPARE_IS_SHORT));
     }
     found

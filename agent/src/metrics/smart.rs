@@ -45,7 +45,7 @@ fn record_one(page: &mut Page, disk: &Disk, answer: &Answer) {
         (&PERCENTAGE_USED, log.and_then(|log| log.percentage_used)),
         (&AVAILABLE_SPARE, log.and_then(|log| log.available_spare)),
         (&AVAILABLE_SPARE_THRESHOLD, log.and_then(|log| log.available_spare_threshold)),
-        (&CRITICAL_WARNING, log.map(|log| f64::from(log.critical_warning))),
+        (&CRITICAL_WARNING, log.and_then(|log| log.critical_warning).map(f64::from)),
         (&MEDIA_ERRORS, log.and_then(|log| log.media_errors)),
     ] {
         if let Some(value) = value {

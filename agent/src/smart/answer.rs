@@ -192,8 +192,8 @@ pub struct Raw {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(default)]
 pub struct NvmeLog {
-    /// One bit for each thing that is wrong.
-    pub critical_warning: u8,
+    /// One bit for each thing that is wrong; a log without it says nothing.
+    pub critical_warning: Option<u8>,
     /// In percent.
     pub available_spare: Option<f64>,
     /// Below it the disk warns.
@@ -255,6 +255,11 @@ impl Answer {
     /// Returns the attributes; no disk has more than 30.
     pub fn attributes(&self) -> impl Iterator<Item = &Attribute> {
         self.ata_smart_attributes.table.iter().take(ATTRIBUTES_MAX)
+    }
+
+    /// Returns what `smartctl` ended with, if it could not ask all that it asks: bits 0 to 2.
+    pub fn failed_status(&self) -> Option<f64> {
+        self.smartctl.exit_status.filter(|status| (status % 8.0).abs() >= 1.0)
     }
 
     /// Returns what `smartctl` says went wrong.

@@ -30,6 +30,7 @@ struct Seen {
     base: f64,
     last: f64,
     rose: Instant,
+    seen: Instant,
 }
 
 impl Rises {
@@ -46,17 +47,26 @@ impl Rises {
         for (what, count) in counts {
             let Some(count) = count else { continue };
             // Whoever says that he is another disk each time is not remembered for ever.
-            if self.0.len() >= SEEN_MAX {
-                self.0.clear();
+            let key = (disk.to_owned(), what);
+            if self.0.len() >= SEEN_MAX && !self.0.contains_key(&key) {
+                self.forget_oldest();
             }
-            let seen = self.0.entry((disk.to_owned(), what));
-            let seen = seen.or_insert(Seen { base: count, last: count, rose: now });
+            let start = Seen { base: count, last: count, rose: now, seen: now };
+            let seen = self.0.entry(key).or_insert(start);
             seen.take(count, now);
             if seen.last > seen.base {
                 rises.push(Rise { what, from: seen.base, to: seen.last });
             }
         }
         rises
+    }
+
+    /// Forgets what was seen longest ago.
+    fn forget_oldest(&mut self) {
+        let oldest = self.0.iter().min_by_key(|(_, seen)| seen.seen).map(|(key, _)| key.clone());
+        if let Some(key) = oldest {
+            self.0.remove(&key);
+        }
     }
 }
 
@@ -68,6 +78,7 @@ impl Seen {
             self.base = count;
         }
         self.last = count;
+        self.seen = now;
     }
 }
 

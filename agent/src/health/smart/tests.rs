@@ -151,6 +151,14 @@ fn a_disk_that_says_nothing_of_itself_never_passes() {
         (SMARTLESS, "has no SMART, or none that its USB bridge passes on"),
         (OFF, "`smartctl -s on /dev/sdb`"),
         (r#"{"smartctl":{"exit_status":0}}"#, "does not say whether it fails"),
+        (
+            r#"{"smartctl":{"exit_status":0},"nvme_smart_health_information_log":{}}"#,
+            "does not say whether it fails",
+        ),
+        (
+            r#"{"smartctl":{"exit_status":68},"smart_status":{"passed":true}}"#,
+            "answered only in part (smartctl ended with 68)",
+        ),
     ] {
         let (state, text) = one("sdb", json, &[]);
         assert_eq!(state, State::Unknown, "{text}");
