@@ -321,7 +321,8 @@ impl Past {
         if self.outages.len() > KEPT
             && let Some(old) = self.outages.pop_front()
         {
-            self.totals.on_battery_before += old.watched();
+            let before = self.totals.on_battery_before;
+            self.totals.on_battery_before = before.saturating_add(old.watched());
         }
     }
 

@@ -113,7 +113,7 @@ async fn history(Shared(site): Shared<Site>, RawQuery(query): RawQuery) -> Respo
 
 /// Returns how many of each are wanted, by a query such as `limit=3`.
 fn limit(query: &str) -> Result<usize, &'static str> {
-    let mut limit = usize::MAX;
+    let mut limit = TOLD;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let number = pair.strip_prefix("limit=").and_then(|number| number.parse().ok());
         limit = number.ok_or("this takes ?limit=N alone, with a whole number of each kind\n")?;
@@ -192,4 +192,6 @@ pub(super) fn wants_json(headers: &HeaderMap) -> bool {
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// How many of each a page of the past has for who does not say.
+const TOLD: usize = 20;
 pub(super) const HEALTH_JSON: &str = "application/health+json";

@@ -204,14 +204,15 @@ impl Past {
         let shutdown = self.shutdowns.iter().rev().find(|shutdown| shutdown.declared.is_some());
         let recovery = self.recoveries.iter().rev().find(|it| it.is_told() && it.ended.is_some());
         let way_down = shutdown.and_then(Shutdown::way_down);
-        let (date, plain) = (|it: Moment| float(it.date), |span: Span| span.seconds);
+        let date = |it: Moment| (it.date > 0).then(|| float(it.date));
+        let plain = |span: Span| span.seconds;
         Latest {
-            outage_at: outage.map(|it| date(it.began)),
+            outage_at: outage.and_then(|it| date(it.began)),
             outage_seconds: outage.and_then(duration_of).map(plain),
-            shutdown_at: shutdown.and_then(|it| it.declared).map(date),
+            shutdown_at: shutdown.and_then(|it| it.declared).and_then(date),
             shutdown_seconds: way_down.and_then(|(from, to)| from.until(to)).map(plain),
             shutdown_margin_seconds: shutdown.and_then(Shutdown::margin).map(signed_seconds),
-            recovery_at: recovery.map(|it| date(it.began)),
+            recovery_at: recovery.and_then(|it| date(it.began)),
             recovery_seconds: recovery.and_then(Recovery::took).map(plain),
             since: self.lines.since.map(float),
             outages: float(self.totals.outages),
@@ -220,7 +221,7 @@ impl Past {
     }
 
     fn on_battery_seconds(&self) -> f64 {
-        let kept: u64 = self.outages.iter().map(Outage::watched).sum();
+        let kept = self.outages.iter().map(Outage::watched).fold(0, u64::saturating_add);
         seconds(self.totals.on_battery_before.saturating_add(kept))
     }
 

@@ -35,10 +35,10 @@ pub enum Clock {
 }
 
 impl Moment {
-    /// Returns how long it took until `later`; none if the dates contradict each other.
+    /// Returns how long it took until `later`; none if the clocks contradict each other.
     pub(super) fn until(self, later: Self) -> Option<Span> {
         if self.boot == later.boot {
-            let millis = later.at.saturating_sub(self.at);
+            let millis = later.at.checked_sub(self.at)?;
             return Some(Span { seconds: seconds(millis), measured_by: Clock::Boot });
         }
         if self.date == 0 {
@@ -63,4 +63,18 @@ impl Moment {
 #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years of milliseconds")]
 pub(super) fn seconds(millis: u64) -> f64 {
     millis as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_needs_clocks_that_agree() {
+        let moment = |date, at, boot| Moment { date, at, boot };
+        assert_eq!(moment(9, 2000, 1).until(moment(9, 1000, 1)), None);
+        assert_eq!(moment(9, 0, 1).until(moment(8, 0, 2)), None);
+        let span = moment(9, 1000, 1).until(moment(1, 3500, 1)).unwrap();
+        assert_eq!((span.seconds, span.measured_by), (2.5, Clock::Boot));
+    }
 }

@@ -110,7 +110,8 @@ pub(super) fn page(past: &Past) -> String {
     let since = past.history.since.as_deref().unwrap_or("its first line");
     put(&mut page, &format!("As {} saw it since {since} (curfew {})", past.host, past.version));
     let (outages, battery) = (past.totals.outages, plain(past.totals.on_battery_seconds));
-    put(&mut page, &format!("{outages} outages, {battery} on battery"));
+    let plural = if outages == 1 { "" } else { "s" };
+    put(&mut page, &format!("{outages} outage{plural}, {battery} on battery"));
     if let Some(failure) = &past.history.failure {
         row(&mut page, "", &format!("what was before could not be read: {failure}"));
     }
@@ -250,7 +251,7 @@ mod tests {
         let text = page.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
             "As nfs saw it since 1970-01-01T00:03:44Z",
-            "1 outages, 13.2 s on battery",
+            "1 outage, 13.2 s on battery",
             "outage 1970-01-01T00:03:44Z, 13.2 s, charge 98 to 40 %, shutdown 1",
             "computed: 20 s left",
             "k8s-1 off after 3.8 s",
