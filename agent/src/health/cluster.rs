@@ -209,7 +209,7 @@ fn peer(snapshot: &Snapshot, name: &HostName, host: &HostStatus) -> Check {
             format!("its machine runs without its agent ({ago}): no outage stops it in order");
         return Check::fail(check, reason, agent_of(name, place));
     }
-    if let Some(expected) = awaited(&check, status, name, host, &ago) {
+    if let Some(expected) = awaited(&check, snapshot, name, host, &ago) {
         return expected;
     }
     match host.presence {
@@ -254,24 +254,57 @@ fn peer(snapshot: &Snapshot, name: &HostName, host: &HostStatus) -> Check {
 /// Says what is to come of a host that is away because of a shutdown, and not by itself.
 fn awaited(
     check: &str,
-    status: &Status,
+    snapshot: &Snapshot,
     name: &HostName,
     host: &HostStatus,
     ago: &str,
 ) -> Option<Check> {
+    let status = &snapshot.status;
     if host.presence == Presence::Connected {
         return None;
     }
     if is_declared(status) {
         let phase = host.phase.filter(|it| matches!(it, Phase::Stopping | Phase::Halting))?;
         let is_going = host.presence != Presence::Off && is_stopped_by(status, name);
-        let reason = format!("{}, as the shutdown wants it, {ago}", phase.as_str());
-        return is_going.then(|| Check::pass(check, reason));
+        return is_going.then(|| stopping(check, snapshot, name, phase, ago));
     }
     is_awaited(status, name).then(|| {
         let reason = format!("not back yet ({ago}), the recovery brings it up");
         Check::warn(check, reason, "nothing, `recovery` says what it waits for")
     })
+}
+
+/// Judges a host that went silent in its stop by the time that the plan gives it.
+fn stopping(check: &str, snapshot: &Snapshot, name: &HostName, phase: Phase, ago: &str) -> Check {
+    let status = &snapshot.status;
+    let host = status.hosts.get(name);
+    let heard = host.and_then(|host| host.heard).unwrap_or(snapshot.running_for);
+    let takes = status.plan.stop_times.get(name).map_or(Duration::ZERO, |stop| stop.takes);
+    let phase = phase.as_str();
+    if heard.saturating_add(snapshot.age()) < takes {
+        return Check::pass(check, format!("{phase}, as the shutdown wants it, {ago}"));
+    }
+    // On the way down what a host needs is what goes after it.
+    let needs = host.map(|host| host.waiting_for.clone()).unwrap_or_default();
+    let is_there = |need: &HostName| {
+        let presence = status.hosts.get(need).map(|host| host.presence);
+        presence == Some(Presence::Connected)
+    };
+    let waiting = names(&needs.into_iter().filter(is_there).collect());
+    let takes = seconds(takes);
+    let (held_up, goes_on) = match waiting.as_str() {
+        "" => (String::new(), "the shutdown goes on at the latest start".to_owned()),
+        waiting => (
+            format!("; {waiting} waits for it"),
+            format!("{waiting} goes on at its latest start, or as soon as {name} is off"),
+        ),
+    };
+    let reason = format!("{phase}, and takes longer than its {takes} ({ago}){held_up}");
+    let remedy =
+        format!("see on the screen of {name} what hangs, and switch it off by hand; {goes_on}");
+    let overdue = Check::warn(check, reason, remedy);
+    let is_lost = host.is_some_and(|host| host.presence == Presence::Lost);
+    if is_lost { Check { state: State::Fail, ..overdue } } else { overdue }
 }
 
 /// Returns whether the recovery is to bring a host back.

@@ -85,6 +85,35 @@ fn nothing_is_waited_for_on_the_way_down() {
 }
 
 #[test]
+fn a_host_that_hangs_in_its_stop_is_no_longer_well_when_its_time_is_over() {
+    let hanging = |presence, heard: Option<u64>, running_for| {
+        look("peer-k8s-1", |snapshot| {
+            declare(snapshot, Trigger::Computed, Cause::Battery);
+            snapshot.running_for = Duration::from_secs(running_for);
+            let peer = host(snapshot, "k8s-1");
+            peer.phase = Some(Phase::Stopping);
+            peer.presence = presence;
+            peer.heard = heard.map(Duration::from_secs);
+            peer.waiting_for = BTreeSet::from(["nfs".into()]);
+            passed(snapshot, 1);
+        })
+    };
+    for presence in [Presence::Silent, Presence::Lost, Presence::Unknown] {
+        assert_eq!(hanging(presence, Some(178), 3600).0, State::Pass);
+        // An agent that started in the middle counts from there.
+        assert_eq!(hanging(presence, None, 178).0, State::Pass);
+        assert_ne!(hanging(presence, None, 179).0, State::Pass);
+    }
+    let (state, sentence) = hanging(Presence::Silent, Some(179), 3600);
+    assert_eq!(state, State::Warn);
+    let reason = "stopping, and takes longer than its 180 s (heard 180 s ago); nfs waits for it: ";
+    assert!(sentence.starts_with(reason), "{sentence}");
+    assert!(sentence.contains("switch it off by hand; nfs goes on at its latest start"));
+    assert_eq!(hanging(Presence::Lost, Some(179), 3600).0, State::Fail);
+    assert_eq!(hanging(Presence::Off, Some(179), 3600).0, State::Pass);
+}
+
+#[test]
 fn a_host_without_a_certificate_is_not_ready_and_says_why() {
     let mut snapshot = snapshot();
     let reason = "cannot read /etc/curfew/pki/ca.pem";
