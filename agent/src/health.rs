@@ -200,9 +200,7 @@ fn is_obstacle(snapshot: &Snapshot, check: &Check) -> bool {
         State::Pass | State::Unknown => false,
         State::Warn if check.name == ups::CONTACT => snapshot.reading_age().is_none(),
         State::Warn if check.name == cluster::RECOVERY => !cluster::is_declared(&snapshot.status),
-        State::Warn => peer
-            .as_ref()
-            .is_some_and(|it| is_unknown(it) && !cluster::is_awaited(&snapshot.status, it)),
+        State::Warn => peer.as_ref().is_some_and(is_unknown),
         State::Fail => peer.is_some() || OBSTACLES.contains(&check.name.as_str()),
     }
 }

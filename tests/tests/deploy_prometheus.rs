@@ -64,6 +64,13 @@ fn alerts_fire_and_clear_and_no_panel_is_empty_through_an_outage_and_back() -> R
     )?;
 
     lab.restore_mains()?;
+    lab.eventually("who is to be woken is awaited, and nobody misses it", BACK, |_| {
+        let recovering = r#"curfew_health_status{check="recovery",status="warn"} == 1"#;
+        prometheus.count(recovering).is_ok_and(|count| count > 0)
+            && prometheus.count(r#"up{job="curfew"} == 0"#).is_ok_and(|count| count == 2)
+            && !is_firing(&prometheus, &[("alertname", "CurfewAgentDown")])
+            && !is_firing(&prometheus, &[("alertname", "CurfewPeerMissing")])
+    })?;
     lab.until_whole(BACK)?;
     until_silent(&mut lab, &prometheus)?;
     let failed = prometheus.failed_evaluations()?;

@@ -269,8 +269,8 @@ fn awaited(
         return is_going.then(|| stopping(check, snapshot, name, phase, ago));
     }
     is_awaited(status, name).then(|| {
-        let reason = format!("not back yet ({ago}), the recovery brings it up");
-        Check::warn(check, reason, "nothing, `recovery` says what it waits for")
+        // `recovery` warns in its place, until it gives it up.
+        Check::pass(check, format!("not back yet: the recovery brings it up ({ago})"))
     })
 }
 
