@@ -217,12 +217,15 @@ fn peer(snapshot: &Snapshot, name: &HostName, host: &HostStatus) -> Check {
         _ if is_intended => {
             Check::pass(check, format!("off by intent, until `curfew wake {name}`"))
         }
-        Presence::Off if is_stopped_by(status, name) => {
+        Presence::Off if is_declared(status) && is_stopped_by(status, name) => {
             Check::pass(check, "off, as the shutdown wants it")
         }
         Presence::Off => Check::fail(
             check,
-            format!("off, though no shutdown is open ({ago})"),
+            match status.shutdown {
+                None => format!("off, though no shutdown is open ({ago})"),
+                Some(_) => format!("off, and the recovery does not bring it up ({ago})"),
+            },
             format!("switch it on, or `curfew wake {name}`"),
         ),
         Presence::Silent | Presence::Lost | Presence::Unknown
@@ -308,12 +311,18 @@ fn stopping(check: &str, snapshot: &Snapshot, name: &HostName, phase: Phase, ago
 }
 
 /// Returns whether the recovery is to bring a host back.
-pub(super) fn is_awaited(status: &Status, name: &HostName) -> bool {
+fn is_awaited(status: &Status, name: &HostName) -> bool {
     match status.owed.get(name).map(|owed| owed.debt) {
         _ if is_declared(status) => false,
         Some(Debt::Due) => true,
         Some(Debt::GivenUp | Debt::Intended) => false,
-        None => is_stopped_by(status, name),
+        // Who conducts knows all debts; to others they may not have come yet. Whoever has been
+        // heard up since the turn has been brought back, and is away for another reason.
+        None => {
+            let phase = status.hosts.get(name).and_then(|host| host.phase);
+            let is_back = phase.is_some_and(|phase| !phase.has_begun());
+            status.recovery.is_none() && is_stopped_by(status, name) && !is_back
+        }
     }
 }
 

@@ -68,6 +68,35 @@ fn a_host_that_the_recovery_brings_back_is_awaited_and_the_plan_is_not_whole() {
 }
 
 #[test]
+fn who_was_back_or_is_owed_nothing_is_awaited_by_nobody() {
+    let away = |is_conducting: bool, presence, phase| {
+        look("peer-k8s-2", |snapshot| {
+            declare(snapshot, Trigger::Computed, Cause::Battery);
+            let open = snapshot.status.shutdown.as_mut().unwrap();
+            open.standing = Standing::Returning;
+            let recovery = RecoveryStatus { gate: None, turned_to: BTreeSet::new() };
+            snapshot.status.recovery = is_conducting.then_some(recovery);
+            let peer = host(snapshot, "k8s-2");
+            (peer.presence, peer.phase, peer.heard) = (presence, phase, None);
+        })
+    };
+    for presence in [Presence::Silent, Presence::Lost, Presence::Off, Presence::Unknown] {
+        let (state, sentence) = away(false, presence, Some(Phase::Halting));
+        assert_eq!(state, State::Pass, "{sentence}");
+        assert_eq!(away(false, presence, None).0, State::Pass);
+        for (is_conducting, phase) in
+            [(false, Some(Phase::Up)), (true, Some(Phase::Halting)), (true, None)]
+        {
+            let (state, sentence) = away(is_conducting, presence, phase);
+            assert_eq!(state, State::Fail, "{presence:?} {phase:?}: {sentence}");
+            assert!(!sentence.contains("brings it up"), "{sentence}");
+        }
+    }
+    let (_, sentence) = away(true, Presence::Off, Some(Phase::Halting));
+    assert!(sentence.starts_with("off, and the recovery does not bring it up"), "{sentence}");
+}
+
+#[test]
 fn nothing_is_waited_for_on_the_way_down() {
     let mut snapshot = snapshot();
     declare(&mut snapshot, Trigger::Computed, Cause::Battery);
