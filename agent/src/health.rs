@@ -229,13 +229,16 @@ fn seconds(span: Duration) -> String {
 }
 
 /// Checks whose failure is an obstacle to the plan, with those of the peers.
-const OBSTACLES: [&str; 9] = [
+const OBSTACLES: [&str; 12] = [
     agent::AGENT,
     agent::JOURNAL,
     CERTIFICATES,
     cluster::FILE,
     HAND,
     nfs_server::EYES,
+    reach::ADDRESSES,
+    reach::PORT,
+    REFUSALS,
     talos::TALOS,
     ups::CONTACT,
     ups::PLAN_MARGIN,
@@ -243,5 +246,7 @@ const OBSTACLES: [&str; 9] = [
 
 /// The check that the root script is there by which this host holds and, without polkit, stops.
 pub(crate) const HAND: &str = "hand";
+/// The check that no host of the cluster is refused, or refuses this one.
+pub(crate) const REFUSALS: &str = "peers-refusals";
 /// The check that this host has a certificate that it can use.
 pub(crate) const CERTIFICATES: &str = "certificates";

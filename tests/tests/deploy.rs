@@ -156,6 +156,51 @@ fn every_check_that_an_alert_goes_by_is_in_the_manual() -> Result<()> {
 }
 
 #[test]
+fn every_check_of_an_agent_has_an_alert() -> Result<()> {
+    let manual = deploy::read("../docs/operations.md")?;
+    let (_, table) = manual.split_once("\n| check |").context("a table of the checks")?;
+    let rows = table.lines().take_while(|line| !line.is_empty());
+    let rows = rows.filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let checks: BTreeSet<_> = rows.map(|(name, _)| name.to_owned()).collect();
+    assert!(checks.len() > 40 && checks.contains("peers-port"), "{checks:?}");
+    let alerts = deploy::alerts()?;
+    let mut missing = Vec::new();
+    for check in &checks {
+        let own = OWN_ALERTS.iter().find(|(name, _)| name == check);
+        let is_covered = match own {
+            Some((_, own)) => alerts.iter().any(|alert| alert.name == *own),
+            None => alerts.iter().any(|alert| goes_by(&alert.expression, check)),
+        };
+        if !is_covered {
+            missing.push(format!("{check} can fail, and no alert says so"));
+        }
+    }
+    report(&missing)
+}
+
+/// Returns whether an expression is about a check that warns or fails.
+fn goes_by(expression: &str, check: &str) -> bool {
+    let selectors = expression.split("curfew_health_status{").skip(1);
+    let mut selectors = selectors.filter_map(|it| it.split_once('}')).map(|(selector, _)| selector);
+    selectors.any(|selector| {
+        let is_bad = ["fail", "warn"].iter().any(|state| accepts(selector, "status", state));
+        is_bad && accepts(selector, "check", check)
+    })
+}
+
+/// Returns whether a selector takes a series with this value, of a pattern of words and `.+`.
+fn accepts(selector: &str, label: &str, value: &str) -> bool {
+    let Some((_, matcher)) = selector.split_once(label) else { return true };
+    let mut parts = matcher.split('"');
+    let (operator, pattern) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let is_in = pattern.split('|').any(|word| match word.strip_suffix(".+") {
+        Some(start) => value.len() > start.len() && value.starts_with(start),
+        None => value == word,
+    });
+    is_in != operator.starts_with('!')
+}
+
+#[test]
 fn the_dashboard_is_well_formed() -> Result<()> {
     let dashboard = deploy::dashboard()?;
     assert!(dashboard["schemaVersion"].as_u64() >= Some(38), "made for an older Grafana");
@@ -207,6 +252,16 @@ fn report(findings: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// The checks that have an alert which goes by another metric.
+const OWN_ALERTS: [(&str, &str); 7] = [
+    ("journal", "CurfewJournalNotDurable"),
+    ("peer-HOST", "CurfewPeerMissing"),
+    ("plan-margin", "CurfewPlanDoesNotFit"),
+    ("planned-stop", "CurfewPlannedStop"),
+    ("shutdown", "CurfewShutdownDeclared"),
+    ("ups-contact", "CurfewUpsContactLost"),
+    ("ups-supply", "CurfewOnBattery"),
+];
 /// The tests with series that are not there.
 const ABSENT: &str = "absent.test.yml";
 /// The labels that Prometheus gives each series by its target.

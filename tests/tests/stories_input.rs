@@ -97,7 +97,7 @@ fn two_nodes_with_each_others_names_are_found_out_by_all() -> Result<()> {
     until_unwell(&mut lab, Host::Nfs, "k8s-1 is heard from 10.77.0.12, and cannot be called")?;
     let ready = get(Host::Nfs, "/readyz")?;
     ensure!(ready.code == 503, "{}", ready.body);
-    ensure!(ready.body.contains("not ready: peer-addresses: k8s-1 is heard"), "{}", ready.body);
+    ensure!(ready.body.contains("not ready: peers-addresses: k8s-1 is heard"), "{}", ready.body);
     Ok(())
 }
 

@@ -175,7 +175,7 @@ fn certificates(outlets: &Outlets) -> Check {
 }
 
 fn refusals(outlets: &Outlets) -> Check {
-    const NAME: &str = "peer-refusals";
+    const NAME: &str = health::REFUSALS;
     let status = outlets.peers.borrow();
     let Some(refused) = status.refused.first() else {
         return Check::pass(NAME, "nobody is refused");

@@ -14,12 +14,11 @@ use crate::snapshot::Place;
 
 /// Says whether peers can call this host.
 pub(crate) fn port(deaf: Option<&Deaf>, host: &str, own: Option<&Place>) -> Check {
-    const NAME: &str = "peer-port";
-    let Some(Deaf { at, kind, why }) = deaf else { return Check::pass(NAME, "peers can call") };
+    let Some(Deaf { at, kind, why }) = deaf else { return Check::pass(PORT, "peers can call") };
     if *kind == ErrorKind::AddrNotAvailable {
         let address = at.ip();
         return Check::fail(
-            NAME,
+            PORT,
             format!(
                 "this machine does not have the address {address} of {host}: nobody can call it"
             ),
@@ -36,7 +35,7 @@ pub(crate) fn port(deaf: Option<&Deaf>, host: &str, own: Option<&Place>) -> Chec
     } else {
         format!("see `address`, `listen` and `peer-port` of {host} in the cluster file")
     };
-    Check::fail(NAME, reason, remedy)
+    Check::fail(PORT, reason, remedy)
 }
 
 /// Says whether each peer that is heard is one host, and is where it can be called.
@@ -44,13 +43,12 @@ pub(crate) fn addresses(
     reaches: &BTreeMap<HostName, Reach>,
     places: &BTreeMap<HostName, Place>,
 ) -> Check {
-    const NAME: &str = "peer-addresses";
     let doubled = reaches.iter().find_map(|(peer, reach)| doubled(peer, reach));
     let unreached =
         || reaches.iter().find_map(|(peer, reach)| unreached(peer, reach, places.get(peer)));
     match doubled.or_else(unreached) {
-        None => Check::pass(NAME, "who is heard can be called"),
-        Some((reason, remedy)) => Check::fail(NAME, reason, remedy),
+        None => Check::pass(ADDRESSES, "who is heard can be called"),
+        Some((reason, remedy)) => Check::fail(ADDRESSES, reason, remedy),
     }
 }
 
@@ -74,7 +72,7 @@ fn unreached(peer: &HostName, reach: &Reach, place: Option<&Place>) -> Option<(S
     if address.is_none_or(|address| reach.from.contains(&address)) {
         let reason = format!("{peer} is heard, and cannot be called: {why}");
         let remedy = format!(
-            "see peer-port in the health of {peer}, and whether a firewall closes that port there"
+            "see peers-port in the health of {peer}, and whether a firewall closes that port there"
         );
         return Some((reason, remedy));
     }
@@ -92,6 +90,9 @@ fn listed(addresses: &[IpAddr]) -> String {
     addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" and ")
 }
 
+// Not `peer-…`, which a host could be called, and by which alerts know the check of each host.
+pub(super) const PORT: &str = "peers-port";
+pub(super) const ADDRESSES: &str = "peers-addresses";
 /// Longer than a host that changes its way back and forth is heard from both.
 const DOUBLED_FOR: Duration = Duration::from_secs(10);
 /// An agent that starts is heard before it can be called, and is called every 3 s.
@@ -133,7 +134,7 @@ mod tests {
         assert!(check.reason.contains("10.0.0.11:9101: connection refused"), "{}", check.reason);
         assert!(check.sentence().contains("each other's certificate"), "{}", check.sentence());
         let shut = look(&[11], false, true, 10).await;
-        assert!(shut.sentence().contains("peer-port in the health of k8s-1"), "{shut:?}");
+        assert!(shut.sentence().contains("peers-port in the health of k8s-1"), "{shut:?}");
         // A host with two networks may call from the other one.
         assert_eq!(look(&[12], false, false, 60).await.state, State::Pass);
     }
