@@ -104,6 +104,18 @@ fn both_configurations_scrape_the_same() -> Result<()> {
 }
 
 #[test]
+fn what_dashboards_of_node_exporter_select_has_its_job() -> Result<()> {
+    for (path, job) in [(SCRAPE, "node"), ("kubernetes/scrape-config.yaml", "node-exporter")] {
+        let text = deploy::read(path)?;
+        let rules: Vec<_> = text.lines().map(str::trim).collect();
+        let at = rules.iter().position(|line| *line == "regex: (node|process)_.+");
+        let at = at.with_context(|| format!("{path}: no rule for node_… and process_…"))?;
+        assert!(rules.iter().skip(at).any(|line| *line == format!("replacement: {job}")), "{path}");
+    }
+    Ok(())
+}
+
+#[test]
 fn nothing_names_a_metric_or_a_label_that_no_agent_has() -> Result<()> {
     let known: BTreeMap<_, _> = families().map(|family| (family.name, family.labels)).collect();
     let queries =
