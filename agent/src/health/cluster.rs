@@ -91,7 +91,15 @@ fn expected(status: &Status, due: &BTreeSet<HostName>) -> (String, String) {
             Gate::Charge => "the battery has charge again",
             Gate::Exports => "the exports of this host answer",
         };
-        return (format!("to be woken when {when}: {hosts}"), limited);
+        // On battery that has no end, and an order to wake waits for it too.
+        let remedy = match gate {
+            Gate::Mains => {
+                "nothing until the mains hold for `mains-stable`: on battery nobody is woken"
+                    .to_owned()
+            }
+            Gate::Charge | Gate::Exports => limited,
+        };
+        return (format!("to be woken when {when}: {hosts}"), remedy);
     }
     let (now, later): (BTreeSet<HostName>, BTreeSet<HostName>) =
         due.iter().cloned().partition(|host| recovery.turned_to.contains(host));

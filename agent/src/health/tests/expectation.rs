@@ -25,7 +25,9 @@ fn a_recovery_says_what_it_waits_for() {
     };
     for (gate, turned_to, words) in [
         (Some(Gate::Mains), &[][..], "when the mains have been stable for a while: k8s-1, k8s-2"),
+        (Some(Gate::Mains), &[], ": nothing until the mains hold for `mains-stable`: on battery nobody"),
         (Some(Gate::Charge), &[], "to be woken when the battery has charge again: k8s-1, k8s-2"),
+        (Some(Gate::Charge), &[], ": nothing, each wait has a limit"),
         (Some(Gate::Exports), &[], "to be woken when the exports of this host answer: "),
         (None, &["k8s-1"], "being woken: k8s-1; then k8s-2: nothing, each"),
         (None, &["k8s-1", "k8s-2"], "being woken: k8s-1, k8s-2: nothing"),
