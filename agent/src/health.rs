@@ -10,6 +10,7 @@ mod ending;
 pub(crate) mod holding;
 pub mod host;
 pub(crate) mod nfs_server;
+mod now;
 mod past;
 pub(crate) mod place;
 pub(crate) mod reach;
@@ -28,6 +29,7 @@ use curfew_coordinator::{HostName, Phase, Presence};
 use serde::Serialize;
 
 pub(crate) use self::ending::end;
+pub(crate) use self::now::under_way;
 
 use crate::snapshot::Snapshot;
 

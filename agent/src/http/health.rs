@@ -7,11 +7,14 @@ use serde::Serialize;
 use crate::health::{Check, Health, State};
 use crate::wrap::put;
 
-/// Returns the page for a person, in 80 columns: what it comes to, then what is wrong with what to
-/// do about it, the gravest first, then what is well.
-pub(super) fn page(host: &str, health: &Health) -> String {
+/// Returns the page for a person, in 80 columns: what it comes to and what is under way, then what
+/// is wrong with what to do about it, the gravest first, then what is well.
+pub(super) fn page(host: &str, under_way: Option<&str>, health: &Health) -> String {
     let mut page = String::new();
     put(&mut page, word(health.state), REASON, &format!("{host}: {}", summary(health)));
+    if let Some(under_way) = under_way {
+        put(&mut page, &format!("{:REASON$}", ""), REASON, under_way);
+    }
     page.push('\n');
     for state in [State::Fail, State::Warn, State::Unknown] {
         for check in health.checks.iter().filter(|check| check.state == state) {
@@ -172,9 +175,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_comes_first_with_what_to_do_and_all_fits_a_terminal() {
-        let page = page("nfs", &health());
+        let page =
+            page("nfs", Some("on battery for 10 s, 300 s left, shutdown 3 declared"), &health());
         let expected = "\
 FAIL  nfs: of 5 checks 1 fails, 1 warns, 1 is unknown
+      on battery for 10 s, 300 s left, shutdown 3 declared
 
 FAIL  plan-margin: an outage now could not be finished: needed 412 s, battery
       gives 300 s
@@ -198,7 +203,9 @@ ok    ups-end   eaton does not promise to come back after a cut: nfs holds until
         let mut health = health();
         health.checks.retain(|check| check.state == State::Pass);
         health.state = State::Pass;
-        assert!(page("nfs", &health).starts_with("ok    nfs: all 2 checks pass\n\nok    agent"));
+        assert!(
+            page("nfs", None, &health).starts_with("ok    nfs: all 2 checks pass\n\nok    agent")
+        );
     }
 
     #[test]
@@ -206,7 +213,7 @@ ok    ups-end   eaton does not promise to come back after a cut: nfs holds until
         let forged = "a disk\n\nok    journal   fine\r\u{1b}[2K\u{85}ok    fine";
         let mut health = health();
         health.checks = vec![Check::warn("disks", forged, forged), Check::pass("clock", forged)];
-        let page = page("nfs", &health);
+        let page = page("nfs", None, &health);
         let starts = page.lines().filter(|line| !line.starts_with(' ') && !line.is_empty());
         assert_eq!(starts.count(), 3, "{page}");
         assert!(!page.chars().any(|c| c.is_control() && c != '\n'), "{page:?}");

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::health::{Document, not_ready, page};
 use super::{Site, metrics};
-use crate::health::{Health, State};
+use crate::health::{Health, State, under_way};
 use crate::snapshot::Snapshot;
 use crate::talos::Shown;
 
@@ -62,7 +62,7 @@ async fn health(Shared(site): Shared<Site>, headers: HeaderMap) -> Response<Body
     if wants_json(&headers) {
         return json(status, HEALTH_JSON, &Document::new(host, VERSION, &health));
     }
-    text(status, page(host, &health))
+    text(status, page(host, under_way(&snapshot).as_deref(), &health))
 }
 
 /// The event loop turns.

@@ -25,7 +25,11 @@ fn a_recovery_says_what_it_waits_for() {
     };
     for (gate, turned_to, words) in [
         (Some(Gate::Mains), &[][..], "when the mains have been stable for a while: k8s-1, k8s-2"),
-        (Some(Gate::Mains), &[], ": nothing until the mains hold for `mains-stable`: on battery nobody"),
+        (
+            Some(Gate::Mains),
+            &[],
+            ": nothing until the mains hold for `mains-stable`: on battery nobody",
+        ),
         (Some(Gate::Charge), &[], "to be woken when the battery has charge again: k8s-1, k8s-2"),
         (Some(Gate::Charge), &[], ": nothing, each wait has a limit"),
         (Some(Gate::Exports), &[], "to be woken when the exports of this host answer: "),
@@ -96,6 +100,49 @@ fn who_was_back_or_is_owed_nothing_is_awaited_by_nobody() {
     }
     let (_, sentence) = away(true, Presence::Off, Some(Phase::Halting));
     assert!(sentence.starts_with("off, and the recovery does not bring it up"), "{sentence}");
+}
+
+#[test]
+fn what_is_under_way_is_one_line_and_none_while_all_is_calm() {
+    let now = |change: &dyn Fn(&mut Snapshot)| {
+        let mut snapshot = snapshot();
+        change(&mut snapshot);
+        under_way(&snapshot)
+    };
+    assert_eq!(now(&|_| ()), None);
+    let outage = |snapshot: &mut Snapshot| {
+        declare(snapshot, Trigger::Computed, Cause::Battery);
+        let ups = &mut snapshot.status.ups;
+        ups.line = Line::Battery;
+        ups.on_battery_for = Some(Duration::from_secs(10));
+        ups.runtime_left = Some(Duration::from_secs(17));
+    };
+    let words = "on battery for 10 s, 17 s left, shutdown 7 declared";
+    assert_eq!(now(&outage).as_deref(), Some(words));
+    let blind = now(&|snapshot| {
+        outage(snapshot);
+        snapshot.status.ups.age = None;
+    });
+    assert_eq!(blind.as_deref(), Some("shutdown 7 declared"), "what is old is not now");
+    for (gate, turned_to, words) in [
+        (Some(Gate::Mains), "", "recovery: waits for stable mains"),
+        (Some(Gate::Charge), "", "recovery: waits for charge"),
+        (Some(Gate::Exports), "", "recovery: waits for the exports of this host"),
+        (None, "", "recovery: waits for what the next host needs"),
+        (None, "k8s-2", "recovery: wakes k8s-2"),
+    ] {
+        let recovery = |snapshot: &mut Snapshot| {
+            let turned_to = (!turned_to.is_empty()).then(|| turned_to.into());
+            let turned_to = turned_to.into_iter().collect();
+            snapshot.status.recovery = Some(RecoveryStatus { gate, turned_to });
+        };
+        assert_eq!(now(&recovery), None, "nobody is owed");
+        let due = now(&|snapshot| {
+            owe(snapshot, &["k8s-1", "k8s-2"]);
+            recovery(snapshot);
+        });
+        assert_eq!(due.as_deref(), Some(words));
+    }
 }
 
 #[test]
