@@ -170,12 +170,15 @@ impl Filesystems {
         // Forgets those that are gone; a thread that hangs in one ends by itself or never.
         self.askers.retain(|number, _| found.iter().any(|it| it.filesystem.number == *number));
         let mut filesystems = Vec::with_capacity(found.len());
-        for Found { mut filesystem, way } in found {
+        for Found { mut filesystem, way, place } in found {
             if let Some(way) = way {
                 let asker = self.askers.entry(filesystem.number);
                 let asker = asker.or_insert_with(|| Asker::new(ASK_LIMIT));
                 let room = self.ask;
-                filesystem.measured = measured(asker.ask(move || room(&way)).await);
+                let is_file = move || place.is_some_and(|place| place.is_file());
+                let answer = asker.ask(move || (!is_file()).then(|| room(&way))).await;
+                let Some(answer) = answer.transpose() else { continue };
+                filesystem.measured = measured(answer);
             }
             filesystems.push(filesystem);
         }
@@ -187,17 +190,22 @@ impl Filesystems {
 struct Found {
     filesystem: Filesystem,
     way: Option<PathBuf>,
+    /// Where it is for this agent, if it is a part that is bound there: it may be a single file.
+    place: Option<PathBuf>,
 }
 
 /// Reads both tables; blocks as long as the kernel does.
 fn read(tables: &Tables) -> Result<Vec<Found>, FilesystemsError> {
     let (host, is_of_init) = read_host(&tables.host)?;
-    let ways = read_table(&tables.own)?.ways();
+    let own = read_table(&tables.own)?;
+    let (ways, reachable) = (own.ways(), own.reachable());
     let found = host.filesystems().into_iter().filter_map(|mount| {
         let way = ways.get(&mount.number).cloned();
+        let is_here = mount.is_part() && reachable.iter().any(|own| own.is_same(mount));
+        let place = is_here.then(|| mount.point.clone());
         // What is in memory only and cannot be asked, such as the secrets of pods, is of no use.
         let is_of_use = way.is_some() || mount.is_on_disk();
-        is_of_use.then(|| Found { filesystem: Filesystem::of(mount, is_of_init), way })
+        is_of_use.then(|| Found { filesystem: Filesystem::of(mount, is_of_init), way, place })
     });
     Ok(found.collect())
 }

@@ -69,25 +69,31 @@ impl Table {
 
     /// Returns, for each file system that can be asked from this namespace, a path to ask it by.
     pub(super) fn ways(&self) -> BTreeMap<DeviceNumber, PathBuf> {
+        let mut ways: BTreeMap<DeviceNumber, PathBuf> = BTreeMap::new();
+        for mount in self.reachable() {
+            ways.entry(mount.number).or_insert_with(|| mount.point.clone());
+        }
+        ways
+    }
+
+    /// Returns the local mounts that can be asked from this namespace.
+    pub(super) fn reachable(&self) -> Vec<&Mount> {
         let roots: BTreeSet<u32> = self.0.iter().map(|mount| mount.id).collect();
         let is_root = |mount: &&Mount| {
             mount.point == Path::new("/")
                 && (mount.parent == mount.id || !roots.contains(&mount.parent))
         };
-        let Some(root) = self.0.iter().find(is_root) else { return BTreeMap::new() };
+        let Some(root) = self.0.iter().find(is_root) else { return Vec::new() };
         let children: BTreeMap<(u32, &Path), &Mount> = self
             .0
             .iter()
             .filter(|mount| mount.parent != mount.id)
             .map(|mount| ((mount.parent, mount.point.as_path()), mount))
             .collect();
-        let mut ways: BTreeMap<DeviceNumber, PathBuf> = BTreeMap::new();
-        for mount in self.0.iter().filter(|mount| mount.is_local()) {
-            if walk(root, &mount.point, &children).is_some_and(|end| end.id == mount.id) {
-                ways.entry(mount.number).or_insert_with(|| mount.point.clone());
-            }
-        }
-        ways
+        let is_reached = |mount: &&Mount| {
+            walk(root, &mount.point, &children).is_some_and(|end| end.id == mount.id)
+        };
+        self.0.iter().filter(|mount| mount.is_local()).filter(is_reached).collect()
     }
 }
 
@@ -141,6 +147,16 @@ impl Mount {
     /// Returns whether the kernel can walk through it without asking another machine.
     fn is_harmless(&self) -> bool {
         self.is_local() || HARMLESS.contains(&self.kind.as_str())
+    }
+
+    /// Returns whether it is only a part of its file system, which may be a single file.
+    pub(super) fn is_part(&self) -> bool {
+        self.root != Path::new("/")
+    }
+
+    /// Returns whether it has the same at the same place, in whichever table.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.number == other.number && self.root == other.root && self.point == other.point
     }
 
     fn is_part_of(&self, whole: &Self) -> bool {

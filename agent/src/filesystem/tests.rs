@@ -93,13 +93,35 @@ async fn one_that_hangs_is_said_once_a_second_is_lost_and_holds_up_no_other() {
 #[tokio::test]
 async fn an_own_namespace_makes_nothing_read_only_for_the_host() {
     let folder = TestDirectory::new();
-    let text = "2 1 8:1 / / ro - ext4 /dev/sda1 rw\n3 2 8:2 / /srv rw - ext4 /dev/sdb ro\n";
+    // As a unit sees them with ProtectSystem=strict and ReadWritePaths=/var/lib/curfew.
+    let text = "2 1 8:1 / / ro,relatime master:1 - ext4 /dev/sda1 rw,errors=remount-ro\n\
+                3 2 8:2 / /srv ro,relatime master:2 - ext4 /dev/sdb rw,emergency_ro\n\
+                4 2 8:3 / /var ro,relatime master:3 - ext4 /dev/sdc rw\n\
+                5 4 8:3 /lib/curfew /var/lib/curfew rw - ext4 /dev/sdc rw\n";
     let table = write(&folder, "table", text);
     let hidden = folder.path().join("hidden");
     let tables = Tables { host: vec![hidden, table.clone()], own: table };
     let report = Filesystems::new(tables).look().await;
     let all = report.filesystems.unwrap();
-    assert_eq!(all.iter().map(|it| it.is_read_only).collect::<Vec<_>>(), [false, true]);
+    let read_only = all.iter().map(|it| it.is_read_only);
+    assert_eq!(read_only.collect::<Vec<_>>(), [false, true, false]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_bound_somewhere_is_no_file_system() {
+    let folder = TestDirectory::new();
+    let (file, below) = (write(&folder, "os-release", ""), folder.path().join("below"));
+    fs::create_dir(&below).unwrap();
+    let (point, part) = (file.display(), below.display());
+    let text = format!(
+        "2 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
+         3 2 8:2 /usr/lib/os-release {point} ro - ext4 /dev/sdb rw\n\
+         4 2 8:3 /srv/below {part} rw - ext4 /dev/sdc rw\n"
+    );
+    let table = write(&folder, "table", &text);
+    let report = Filesystems::new(Tables { host: vec![table.clone()], own: table }).look().await;
+    let points: Vec<_> = report.filesystems.unwrap().into_iter().map(|it| it.point).collect();
+    assert_eq!(points, [PathBuf::from("/"), below]);
 }
 
 #[tokio::test]
