@@ -22,6 +22,11 @@ pub fn get(host: Host, path: &str) -> Result<Answer> {
     ask(SocketAddr::from((host.address(), PORT)), path, LIMIT)
 }
 
+/// Asks as [`get`] does, of a busy machine: where nothing happens that must not be missed.
+pub fn get_patiently(host: Host, path: &str) -> Result<Answer> {
+    ask(SocketAddr::from((host.address(), PORT)), path, PATIENCE)
+}
+
 /// Asks the agent of `host` for its health, and puts what it says of each thing on one line.
 pub fn health(host: Host) -> Result<Answer> {
     let mut answer = get(host, "/health")?;
@@ -74,6 +79,8 @@ fn join_chunks(mut rest: &str) -> String {
 const PORT: u16 = 9100;
 /// The world stands still while an agent is asked.
 const LIMIT: Duration = Duration::from_millis(800);
+/// What the slowest machine needs many times over.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -101,7 +101,7 @@ fn health() -> Result<String> {
 }
 
 fn metrics() -> Result<String> {
-    Ok(http::get(Host::Nfs, "/metrics")?.body)
+    Ok(http::get_patiently(Host::Nfs, "/metrics")?.body)
 }
 
 /// Returns the values of a page by what stands before them.

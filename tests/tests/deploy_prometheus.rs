@@ -118,7 +118,7 @@ fn ensure_names_are_no_worse(lab: &mut Lab) -> Result<()> {
         theirs.contains("node_load1")
     })?;
     let theirs = findings(&theirs)?;
-    let ours = findings(&http::get(host, "/metrics")?.body)?;
+    let ours = findings(&http::get_patiently(host, "/metrics")?.body)?;
     let is_excused = |finding: &&String| {
         INHERITED.iter().any(|(name, _)| finding.starts_with(name)) || theirs.contains(*finding)
     };

@@ -28,7 +28,7 @@ fn a_machine_without_its_agent_is_said_by_the_others_and_that_it_is_over() -> Re
     let health = http::health(Host::Nfs)?;
     let line = health.body.lines().find(|line| line.contains("peer-k8s-2")).context("a check")?;
     assert!(line.contains("its machine runs without its agent"), "{line}");
-    let metrics = http::get(Host::Nfs, "/metrics")?.body;
+    let metrics = http::get_patiently(Host::Nfs, "/metrics")?.body;
     assert!(metrics.contains("curfew_peer_without_agent{peer=\"k8s-2\"} 1"), "{metrics}");
     assert!(metrics.contains("curfew_peer_without_agent{peer=\"k8s-1\"} 0"), "{metrics}");
 

@@ -108,7 +108,7 @@ fn a_low_battery_stops_all_in_order_whatever_its_runtime_says() -> Result<()> {
 
 /// Returns what a host tells of the past, without what grows with each line.
 fn past(host: Host) -> Result<Vec<Value>> {
-    let page: Value = serde_json::from_str(&http::get(host, "/api/v1/history")?.body)?;
+    let page: Value = serde_json::from_str(&http::get_patiently(host, "/api/v1/history")?.body)?;
     let kinds = ["outages", "shutdowns", "recoveries"];
     kinds.iter().map(|kind| page.get(kind).cloned().context("no history")).collect()
 }
@@ -155,7 +155,7 @@ fn ensure_told(lab: &Lab, host: Host, away: f64) -> Result<()> {
             ensure!(at(recovery, &took).is_f64(), "{all}");
         }
     }
-    let page = http::get(host, "/metrics")?.body;
+    let page = http::get_patiently(host, "/metrics")?.body;
     for metric in ["outage_duration", "shutdown_duration", "shutdown_margin", "recovery_duration"] {
         let line = format!("\ncurfew_last_{metric}_seconds ");
         ensure!(page.contains(&line), "{host} at {}: no {line}", lab.folder().display());

@@ -30,6 +30,9 @@ fn an_agent_in_an_empty_root_is_up_before_anything_else_is() -> Result<()> {
             status.is_ok_and(|it| it.phase == Phase::Up && it.ups.line == Line::Unknown)
         })?;
         ensure!(http::get(Host::K8s1, "/livez")?.code == 200, "it is not alive");
+        lab.eventually("its process is known", PATIENCE, |lab| {
+            lab.container(Host::K8s1).is_ok_and(|it| it.pid().is_some())
+        })?;
         let seen = Seen::of(lab.container(Host::K8s1)?)?;
         for path in ["/etc/passwd", "/etc/ssl", "/lib", "/lib64", "/usr", "/bin"] {
             ensure!(!seen.has(path), "its root has {path}");
