@@ -107,10 +107,12 @@ fn both_configurations_scrape_the_same() -> Result<()> {
 fn what_dashboards_of_node_exporter_select_has_its_job() -> Result<()> {
     for (path, job) in [(SCRAPE, "node"), ("kubernetes/scrape-config.yaml", "node-exporter")] {
         let text = deploy::read(path)?;
-        let rules: Vec<_> = text.lines().map(str::trim).collect();
-        let at = rules.iter().position(|line| *line == "regex: (node|process)_.+");
-        let at = at.with_context(|| format!("{path}: no rule for node_… and process_…"))?;
-        assert!(rules.iter().skip(at).any(|line| *line == format!("replacement: {job}")), "{path}");
+        let rules = text.lines().map(str::trim).skip_while(|line| *line != "regex: .+");
+        let own = "regex: (curfew|network_ups_tools|smartctl)_.+";
+        let rules: Vec<_> =
+            rules.filter(|line| line.starts_with("re") && !line.contains("label")).collect();
+        let jobs = [&format!("replacement: {job}"), own, "replacement: curfew"];
+        assert_eq!(rules, [&["regex: .+"], jobs.as_slice()].concat(), "{path}");
     }
     Ok(())
 }
