@@ -38,15 +38,17 @@ fn flags(page: &mut Page, ups: &str, status: &str) {
 /// Returns the value of a variable that is a plain decimal number or a switch, as that exporter
 /// takes them: no exponents, no hexadecimal, no infinity.
 fn number(value: &str) -> Option<f64> {
-    match value.trim() {
-        "enabled" => Some(1.0),
-        "disabled" => Some(0.0),
-        text => {
-            let digits = text.strip_prefix('-').unwrap_or(text);
-            let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-            if is_plain { text.parse().ok() } else { None }
-        }
+    let text = value.trim();
+    let is_one_of = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    if is_one_of(&ON) {
+        return Some(1.0);
     }
+    if is_one_of(&OFF) {
+        return Some(0.0);
+    }
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_plain { text.parse().ok() } else { None }
 }
 
 fn metric_name(variable: &str) -> String {
@@ -54,6 +56,9 @@ fn metric_name(variable: &str) -> String {
     NUT_PREFIX.chars().chain(variable.chars().map(plain)).collect()
 }
 
+/// What the exporter takes for a switch that is on, in either case, unless told otherwise.
+const ON: [&str; 6] = ["enable", "enabled", "on", "true", "active", "activated"];
+const OFF: [&str; 6] = ["disable", "disabled", "off", "false", "inactive", "deactivated"];
 /// The labels of the device, in the order of the family.
 const DEVICE: [&str; 9] =
     ["model", "mfr", "serial", "type", "description", "contact", "location", "part", "macaddr"];
@@ -72,8 +77,32 @@ mod tests {
         for (text, value) in [("100", 100.0), ("27.3", 27.3), ("-1", -1.0), (" 5 ", 5.0)] {
             assert_eq!(number(text), Some(value));
         }
-        assert_eq!((number("enabled"), number("disabled")), (Some(1.0), Some(0.0)));
-        for text in ["", "-", ".", "01.10.0005", "1e3", "inf", "NaN", "0x10", "OL", "2026/11/22"] {
+        for (on, off) in [
+            ("enabled", "disabled"),
+            ("Enable", "DISABLE"),
+            ("ON", "off"),
+            ("true", "False"),
+            ("active", "inactive"),
+            ("activated", "deactivated"),
+        ] {
+            assert_eq!((number(on), number(off)), (Some(1.0), Some(0.0)), "{on} {off}");
+        }
+        for text in [
+            "",
+            "yes",
+            "no",
+            "one",
+            "onoff",
+            "-",
+            ".",
+            "01.10.0005",
+            "1e3",
+            "inf",
+            "NaN",
+            "0x10",
+            "OL",
+            "2026/11/22",
+        ] {
             assert_eq!(number(text), None, "{text:?}");
         }
     }
