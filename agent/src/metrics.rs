@@ -221,8 +221,8 @@ pub(crate) const TALOS_STAGE: Family = Family {
     name: "curfew_talos_stage",
     kind: Kind::Gauge,
     labels: &["stage"],
-    help: "1 for the stage in which Talos says this node is, 0 for the others; absent until it is \
-           known.",
+    help: "1 for the stage in which Talos says this node is, 0 for the others; absent while it \
+           is not known.",
 };
 pub(crate) const TALOS_CONTACT: Family = Family {
     name: "curfew_talos_contact",

@@ -14,6 +14,7 @@ pub mod watch;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch::{Receiver, Sender};
 use tokio::time::Instant;
@@ -64,7 +65,7 @@ pub struct Lost {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Missed {
     /// The sequence has not started within this time.
-    NotStarted(std::time::Duration),
+    NotStarted(Duration),
     /// The call itself failed.
     NotTaken(Lost),
 }
@@ -130,6 +131,12 @@ impl View {
     /// know of calls of an earlier run.
     pub fn is_ours(&self) -> bool {
         self.node.run.as_ref().is_some_and(|run| self.ours.contains(&run.actor))
+    }
+
+    /// Returns the stage that the node is in; none when it is not known, or not any more.
+    pub fn stage(&self) -> Option<Stage> {
+        let is_lost = !self.contact.is_kept && self.contact.since.elapsed() >= PATIENCE;
+        self.node.stage.filter(|_| !is_lost)
     }
 
     /// Returns what somebody should know of, the gravest first.
@@ -218,3 +225,7 @@ impl Node {
         })
     }
 }
+
+/// How long contact may be away before that says something: longer than a connection takes that
+/// machined has to look up first, and its pauses.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);

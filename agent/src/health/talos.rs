@@ -1,10 +1,8 @@
 //! The check of a Talos host: whether machined can be called, and what its sequences came to.
 
-use std::time::Duration;
-
 use super::{Check, seconds};
 use crate::snapshot::Snapshot;
-use crate::talos::View;
+use crate::talos::{PATIENCE, View};
 
 /// The name of the check.
 pub(super) const TALOS: &str = "talos";
@@ -43,9 +41,6 @@ fn judge(view: &View) -> Check {
     };
     Check::pass(TALOS, reason)
 }
-
-/// Longer than a connection takes that machined has to look up first, and its pauses.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -115,7 +115,7 @@ fn talos(page: &mut Page, view: &View) {
     if let Some(version) = &view.version {
         page.set(&TALOS_INFO, [version.as_str()], 1.0);
     }
-    let Some(current) = view.node.stage else { return };
+    let Some(current) = view.stage() else { return };
     for stage in STAGES {
         page.set(&TALOS_STAGE, [stage_word(stage)], one_if(stage == current));
     }

@@ -61,6 +61,21 @@ fn page(snapshot: &Snapshot) -> String {
 }
 
 #[test]
+fn the_stage_goes_when_nobody_tells_it_any_more() {
+    use crate::health::talos::tests::lost;
+
+    let has_stage = |seconds: u64| {
+        let (mut snapshot, counters) = busy();
+        snapshot.talos = Some(Arc::new(lost(Duration::from_secs(seconds), false)));
+        let page = render(&snapshot, &counters);
+        assert!(page.contains("\ncurfew_talos_contact 0\n"), "{page}");
+        page.contains("curfew_talos_stage")
+    };
+    assert!(has_stage(5), "a connection may break");
+    assert!(!has_stage(20));
+}
+
+#[test]
 fn the_page_says_what_scripts_rely_on() {
     let (snapshot, counters) = busy();
     let page = render(&snapshot, &counters);

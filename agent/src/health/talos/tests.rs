@@ -1,6 +1,7 @@
 //! What the check of a Talos host says, and when it keeps the plan from being carried out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -19,7 +20,7 @@ pub(crate) fn view() -> View {
     view
 }
 
-fn lost(ago: Duration, is_refusal: bool) -> View {
+pub(crate) fn lost(ago: Duration, is_refusal: bool) -> View {
     let mut view = view();
     view.contact.is_kept = false;
     view.contact.since = Instant::now().checked_sub(ago).expect("the machine runs for longer");
