@@ -85,7 +85,7 @@ impl Check {
     /// Returns a check that could not be made, with one clause that says why: what follows
     /// "unknown: ".
     pub fn unknown(name: impl Into<String>, why: impl Display, remedy: Option<&str>) -> Self {
-        let reason = format!("unknown: {why}");
+        let reason = format!("{UNKNOWN}{why}");
         let remedy = remedy.map(str::to_owned);
         Self { name: name.into(), state: State::Unknown, reason, remedy }
     }
@@ -230,6 +230,8 @@ fn seconds(span: Duration) -> String {
     if seconds < 10.0 { format!("{seconds:.1} s") } else { format!("{seconds:.0} s") }
 }
 
+/// How the reason of a check begins that could not be made.
+pub(crate) const UNKNOWN: &str = "unknown: ";
 /// Checks whose failure is an obstacle to the plan, with those of the peers.
 const OBSTACLES: [&str; 12] = [
     agent::AGENT,

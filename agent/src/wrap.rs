@@ -3,13 +3,14 @@
 /// The columns of the narrowest terminal that is in use.
 pub const WIDTH: usize = 80;
 
-/// Breaks a text between words into lines of at most `width`; a longer word has its own line.
+/// Breaks a text between words into lines of at most `width`; a word that is longer than that is
+/// broken where the line ends.
 ///
 /// A control character counts as a space: what somebody else has said neither begins a line nor
 /// moves the cursor.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in words(text) {
+    for word in words(text).flat_map(|word| pieces(word, width)) {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
@@ -25,7 +26,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 /// columns in.
 pub fn put(page: &mut String, head: &str, indent: usize, text: &str) {
     let (mut line, mut column) = (head.to_owned(), head.chars().count());
-    for word in words(text) {
+    for word in words(text).flat_map(|word| pieces(word, WIDTH.saturating_sub(indent))) {
         let width = word.chars().count();
         if column + width > WIDTH && column > indent {
             end(page, &line);
@@ -48,6 +49,17 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_between).filter(|word| !word.is_empty())
 }
 
+/// Cuts a word into pieces of this width, and a last one with the rest.
+fn pieces(word: &str, width: usize) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let cut = rest.char_indices().nth(width.max(1)).map_or(rest.len(), |(at, _)| at);
+        let (piece, after) = rest.split_at_checked(cut)?;
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -60,7 +72,11 @@ mod tests {
         let lines = wrapped(text, 30);
         assert!(lines.iter().all(|line| line.len() <= 30), "{lines:?}");
         assert_eq!(lines.join(" "), text);
-        assert_eq!(wrapped("unbreakably-long", 4), ["unbreakably-long"]);
+        assert_eq!(
+            wrapped("a unbreakabl\u{e9}-long b", 5),
+            ["a", "unbre", "akabl", "\u{e9}-lon", "g b"]
+        );
+        assert_eq!(wrapped("ab", 0), ["a", "b"]);
         assert!(wrapped("", 4).is_empty());
     }
 
@@ -79,7 +95,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_said_begins_a_line_or_is_too_long(text in any::<String>()) {
+        fn nothing_that_is_said_begins_a_line_or_is_too_long(
+            text in any::<String>(),
+            long in "[a-z ]{0,300}",
+        ) {
+            let text = text + &long;
             let mut page = String::new();
             put(&mut page, "ok    name   ", 13, &text);
             let mut lines = page.lines();
@@ -88,10 +108,10 @@ mod tests {
                 prop_assert!(line.starts_with(&" ".repeat(13)), "{:?}", line);
             }
             prop_assert!(!page.chars().any(|c| c.is_control() && c != '\n'));
-            let longest = text.split_whitespace().map(|word| word.chars().count()).max();
-            if longest.unwrap_or_default() <= WIDTH - 13 {
-                prop_assert!(page.lines().all(|line| line.chars().count() <= WIDTH), "{}", page);
-            }
+            prop_assert!(page.lines().all(|line| line.chars().count() <= WIDTH), "{}", page);
+            let shown: String = page.split_whitespace().skip(2).collect();
+            let said: String = words(&text).collect();
+            prop_assert_eq!(shown, said);
         }
     }
 }

@@ -34,7 +34,7 @@ fn is_killed_by_its_watchdog_when_it_hangs(lab: &mut Lab) -> Result<()> {
     // It reads at its start what was left for it, in its own sandbox.
     lab.eventually("it says how the disks fare", PATIENCE, |_| {
         http::get(Host::Nfs, "/health")
-            .is_ok_and(|page| page.body.contains("unknown: smartctl is not installed"))
+            .is_ok_and(|page| page.body.contains("\n?     smart: smartctl is not installed"))
     })?;
     let journal = lab.server()?.shell("journalctl --boot --unit=curfew --no-pager")?;
     assert!(journal.contains("watchdog"), "{journal}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::health::{Check, Health, State};
+use crate::health::{Check, Health, State, UNKNOWN};
 use crate::wrap::put;
 
 /// Returns the page for a person, in 80 columns: what it comes to and what is under way, then what
@@ -38,6 +38,9 @@ pub(super) fn page(host: &str, under_way: Option<&str>, health: &Health) -> Stri
 /// Adds something that is wrong to a page.
 pub(super) fn finding(page: &mut String, check: &Check) {
     let Check { name, state, reason, remedy } = check;
+    // The word for its state says that already.
+    let reason =
+        reason.strip_prefix(UNKNOWN).filter(|_| *state == State::Unknown).unwrap_or(reason);
     put(page, word(*state), REASON, &format!("{name}: {reason}"));
     if let Some(remedy) = remedy {
         what_to_do(page, remedy);
@@ -187,7 +190,7 @@ FAIL  plan-margin: an outage now could not be finished: needed 412 s, battery
       renew the battery
 warn  shutdown: shutdown 3 is declared
       What to do: nothing, it turns with the mains
-?     smart: unknown: smartctl is not installed
+?     smart: smartctl is not installed
       What to do: install smartmontools
 
 ok    agent     the coordinator spoke 0.2 s ago

@@ -8,6 +8,7 @@ use curfew_coordinator::{
 };
 
 use crate::ask::Answer;
+use crate::health::UNKNOWN;
 use crate::health::holding::{NFS_MOUNTS, PODS};
 use crate::wrap;
 
@@ -43,9 +44,12 @@ pub(super) fn page(answer: &Answer) -> String {
     found.sort_by_key(|check| gravity(&check.state));
     for check in found {
         let remedy = check.remedy.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
-        let text = format!("{}: {}{remedy}", check.name, check.reason);
-        // Its reason begins with that word.
-        let word = if check.state == "unknown" { "?" } else { check.state.as_str() };
+        let is_unknown = check.state == "unknown";
+        let word = if is_unknown { "?" } else { check.state.as_str() };
+        // Such a reason begins with the word for the state.
+        let reason = check.reason.strip_prefix(UNKNOWN).filter(|_| is_unknown);
+        let reason = reason.unwrap_or(&check.reason);
+        let text = format!("{}: {reason}{remedy}", check.name);
         row(&mut page, &format!("  {word}"), &text);
     }
     for warning in &status.warnings {
@@ -279,7 +283,7 @@ mod tests {
             reason: "unknown: smartctl is not installed".to_owned(),
             remedy: None,
         });
-        let line = "  ?       smart: unknown: smartctl is not installed";
+        let line = "  ?       smart: smartctl is not installed";
         let page = page(&answer);
         assert!(page.lines().any(|it| it == line), "{page}");
     }
