@@ -30,6 +30,8 @@ pub(crate) struct Context<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) reader: &'a mut Reader,
     pub(crate) samples: &'a mut Samples,
+    /// What is wrong with what others have written, which is no failure of the collector.
+    pub(crate) flaw: &'a mut Option<CollectError>,
 }
 
 /// What some collectors must be told.

@@ -59,14 +59,23 @@ impl Tree {
     }
 
     pub(crate) fn collect(&self, collect: Collect) -> (Result<(), CollectError>, Samples) {
-        let mut samples = Samples::default();
+        let (result, samples, _) = self.collect_with_flaw(collect);
+        (result, samples)
+    }
+
+    pub(crate) fn collect_with_flaw(
+        &self,
+        collect: Collect,
+    ) -> (Result<(), CollectError>, Samples, Option<CollectError>) {
+        let (mut samples, mut flaw) = (Samples::default(), None);
         let result = collect(&mut Context {
             roots: &self.roots(),
             settings: &self.settings,
             reader: &mut Reader::default(),
             samples: &mut samples,
+            flaw: &mut flaw,
         });
-        (result, samples)
+        (result, samples, flaw)
     }
 }
 

@@ -1,13 +1,15 @@
 //! Files below configurable roots, read into a buffer that is used again and again.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str;
+use std::time::SystemTime;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 /// Where the files are; on a host that runs in a container they are mounted elsewhere.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,6 +72,34 @@ pub enum CollectError {
         /// The first line that is wrong, from 1.
         line: usize,
     },
+    /// It is a link, a pipe or anything else but a file, where only a file is read.
+    #[error("{} is no file (links are not followed)", path.display())]
+    NoFile {
+        /// What was to be read.
+        path: PathBuf,
+    },
+    /// All text files together have more than they may.
+    #[error(
+        "{} is left out, and what comes after it: all text files together may have {bytes} bytes \
+         and {series} series",
+        path.display()
+    )]
+    Surplus {
+        /// The first for which there is no room.
+        path: PathBuf,
+        /// The most bytes of all.
+        bytes: usize,
+        /// The most series of all.
+        series: usize,
+    },
+    /// A text file has what the page has from somebody else.
+    #[error("{} has {name}, which others have too, or with another type or help", path.display())]
+    Clash {
+        /// The file.
+        path: PathBuf,
+        /// The family.
+        name: String,
+    },
     /// The kernel does not answer a question.
     #[error("cannot ask the kernel by {call}")]
     Ask {
@@ -94,6 +124,9 @@ pub enum CollectError {
     /// It has not answered the question of an earlier scrape, so it was not asked again.
     #[error("an earlier question is still not answered")]
     Outstanding,
+    /// It has a bug, which was logged where it panicked.
+    #[error("the collector has panicked")]
+    Panicked,
     /// The time for all collectors was over before its turn came.
     #[error("other collectors took all the time")]
     Unasked,
@@ -175,6 +208,38 @@ impl Reader {
         let read =
             File::open(&self.path).and_then(|file| file.take(most).read_to_end(&mut self.bytes));
         self.finished(read.map(|_| ()))
+    }
+
+    /// Reads a whole file of at most so many bytes from a folder in which somebody else may put
+    /// whatever they like; returns when it was changed, too. The agent may read what they may not,
+    /// so no link is followed, and nobody may ever write into a pipe, so that is not waited for.
+    pub(crate) fn strangers_file(
+        &mut self,
+        folder: &Path,
+        name: &str,
+        limit: usize,
+    ) -> Result<(Text<'_>, Option<SystemTime>), CollectError> {
+        self.point(folder, name);
+        self.bytes.clear();
+        // The standard library sets O_CLOEXEC.
+        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let failed = |source: io::Error| match source.raw_os_error() {
+            Some(LINK) => CollectError::NoFile { path: self.path.clone() },
+            _ => CollectError::Read { path: self.path.clone(), source },
+        };
+        let opened = OpenOptions::new().read(true).custom_flags(flags.bits()).open(&self.path);
+        let file = opened.map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(CollectError::NoFile { path: self.path.clone() });
+        }
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        file.take(most).read_to_end(&mut self.bytes).map_err(failed)?;
+        if self.bytes.len() > limit {
+            return Err(CollectError::TooLong { path: self.path.clone(), limit });
+        }
+        let text = Text { path: &self.path, text: text(&self.bytes, &mut self.mended) };
+        Ok((text, metadata.modified().ok()))
     }
 
     /// Reads the attribute `name` of a device, without the space around it. None for whatever
@@ -304,6 +369,8 @@ fn text<'a>(bytes: &'a [u8], mended: &'a mut String) -> &'a str {
 const PAGE: usize = 4096;
 /// What a file says whose device is gone.
 const GONE: i32 = Errno::ENODEV as i32;
+/// What the system says of a link that is not to be followed.
+const LINK: i32 = Errno::ELOOP as i32;
 /// Most files fit.
 const STEP: usize = 16 << 10;
 /// The files of proc and those of some network devices and sensors; beyond, files are opened each

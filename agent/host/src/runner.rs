@@ -11,8 +11,10 @@
 //! One thread asks one collector after the other, which costs less than any way of asking them at
 //! once: a round takes a millisecond or two. A collector over its limit is given up for this round,
 //! and not asked again before it has answered: so there is at most one thread for each collector
-//! that hangs, and a hung one costs its limit once. Nothing runs while nobody collects.
+//! that hangs, and a hung one costs its limit once. One that panics has failed, and is asked again
+//! in the next round. Nothing runs while nobody collects.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,6 +44,15 @@ impl Collected {
         Self { outcomes, about }
     }
 
+    /// Returns what is said of collectors that nobody has an answer of in time.
+    pub fn silent(collectors: impl IntoIterator<Item = &'static str>) -> Self {
+        let mut about = Samples::default();
+        for collector in collectors {
+            about.set(&SUCCESS, &[collector], 0.0);
+        }
+        Self { outcomes: Vec::new(), about }
+    }
+
     /// Returns all that was found, for [`render`](crate::render()).
     pub fn samples(&self) -> impl Iterator<Item = &Samples> {
         std::iter::once(&self.about).chain(self.outcomes.iter().map(|outcome| &outcome.samples))
@@ -59,6 +70,17 @@ pub struct Outcome {
     pub result: Result<(), CollectError>,
     /// What it found; with a failure, until then.
     pub samples: Samples,
+    /// What is wrong with what others have written for it, of which the page itself says no more
+    /// than that there is something.
+    pub flaw: Option<CollectError>,
+}
+
+impl Outcome {
+    /// Returns that of a collector that has found nothing.
+    fn failed(collector: &Collector, took: Duration, failure: CollectError) -> Self {
+        let (collector, result) = (collector.name, Err(failure));
+        Self { collector, took, result, samples: Samples::default(), flaw: None }
+    }
 }
 
 /// Collects the metrics of this host.
@@ -197,18 +219,14 @@ impl Shared {
         state.outstanding.push(running.index);
         let Some(collector) = self.collectors.get(running.index) else { return };
         let took = now.saturating_duration_since(running.since);
-        state.outcomes.push(Outcome {
-            collector: collector.name,
-            took,
-            result: Err(CollectError::Late { limit_ms: took.as_millis() }),
-            samples: Samples::default(),
-        });
+        let late = CollectError::Late { limit_ms: took.as_millis() };
+        state.outcomes.push(Outcome::failed(collector, took, late));
     }
 
     /// Ends the round without asking the rest.
     fn give_up(&self, state: &mut State, reason: impl Fn() -> CollectError) {
         for collector in self.collectors.iter().skip(state.next) {
-            state.outcomes.push(unasked(collector, reason()));
+            state.outcomes.push(Outcome::failed(collector, Duration::ZERO, reason()));
         }
         state.next = self.collectors.len();
     }
@@ -250,7 +268,8 @@ impl Shared {
             let index = state.next;
             state.next += 1;
             if state.outstanding.contains(&index) {
-                state.outcomes.push(unasked(collector, CollectError::Outstanding));
+                let outstanding = CollectError::Outstanding;
+                state.outcomes.push(Outcome::failed(collector, Duration::ZERO, outstanding));
                 continue;
             }
             // Whoever waits learns of it when the time of the one before is over, which is early
@@ -263,25 +282,26 @@ impl Shared {
 
     fn ask(&self, index: usize, reader: &mut Reader) -> Option<Outcome> {
         let collector = self.collectors.get(index)?;
-        let mut samples = Samples::default();
+        let (mut samples, mut flaw) = (Samples::default(), None);
         let since = now();
-        let result = (collector.collect)(&mut Context {
-            roots: &self.roots,
-            settings: &self.settings,
-            reader,
-            samples: &mut samples,
-        });
+        let collect = || {
+            (collector.collect)(&mut Context {
+                roots: &self.roots,
+                settings: &self.settings,
+                reader: &mut *reader,
+                samples: &mut samples,
+                flaw: &mut flaw,
+            })
+        };
+        // The worker lives on, and so takes back that it has an answer outstanding.
+        let caught = catch_unwind(AssertUnwindSafe(collect));
         let took = now().saturating_duration_since(since);
-        Some(Outcome { collector: collector.name, took, result, samples })
-    }
-}
-
-fn unasked(collector: &Collector, reason: CollectError) -> Outcome {
-    Outcome {
-        collector: collector.name,
-        took: Duration::ZERO,
-        result: Err(reason),
-        samples: Samples::default(),
+        let Ok(result) = caught else {
+            // What it has left half done is not looked at.
+            *reader = Reader::default();
+            return Some(Outcome::failed(collector, took, CollectError::Panicked));
+        };
+        Some(Outcome { collector: collector.name, took, result, samples, flaw })
     }
 }
 

@@ -128,16 +128,26 @@ impl Samples {
         self.append(group, start, value);
     }
 
-    /// Adds a series as a text file has it: `rest` is what follows the family's name up to the
-    /// value, that is the end of the name of a part (`_sum`), and the labels in their braces.
-    pub(crate) fn verbatim(&mut self, name: &str, kind: Kind, help: &str, rest: &str, value: f64) {
-        let start = self.labels.len();
-        self.labels.push_str(rest);
-        let group = self.group(name, kind, || (name.to_owned().into(), help.to_owned().into()));
-        if let Some(group) = self.groups.get_mut(group) {
-            group.is_verbatim = true;
+    /// Adds a family as text files have it, which is not here yet: of each series what follows
+    /// the family's name up to the value, that is the end of the name of a part (`_sum`), and the
+    /// labels in their braces.
+    pub(crate) fn verbatim(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        help: &str,
+        series: &[(String, f64)],
+    ) {
+        let (name, help) = (name.to_owned().into(), help.to_owned().into());
+        let (first, last) = (usize::MAX, usize::MAX);
+        // Files may have as many families as series: they are not looked for one by one.
+        self.recent = self.groups.len();
+        self.groups.push(Group { name, kind, help, is_verbatim: true, first, last });
+        for (rest, value) in series {
+            let start = self.labels.len();
+            self.labels.push_str(rest);
+            self.append(self.recent, start, *value);
         }
-        self.append(group, start, value);
     }
 
     /// Returns the families in the order in which they were found.

@@ -24,7 +24,7 @@ fn outcome(report: &Report) -> Outcome {
         // The log and the check `units` say why.
         Err(_) => Err(CollectError::Absent { what: "systemd that answers" }),
     };
-    Outcome { collector: COLLECTOR, took: report.took, result, samples }
+    Outcome { collector: COLLECTOR, took: report.took, result, samples, flaw: None }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::sample::{Family, Kind, Samples};
 use crate::text::{number, one_if};
 
 pub(crate) fn collect(context: &mut Context<'_>) -> Result<(), CollectError> {
-    let Context { roots, settings, reader, samples } = context;
+    let Context { roots, settings, reader, samples, .. } = context;
     let class = roots.sys.join("class/hwmon");
     let entries = names(&class).map_err(|failure| failure.or_absent("sensors"))?;
     for chip in chips(reader, &class, &entries) {

@@ -7,13 +7,17 @@ use crate::read::CollectError;
 use crate::runner::{Collected, Outcome};
 
 fn outcome(collector: &'static str, samples: Samples) -> Outcome {
-    Outcome { collector, took: Duration::from_millis(2), result: Ok(()), samples }
+    Outcome { collector, took: Duration::from_millis(2), result: Ok(()), samples, flaw: None }
 }
 
 fn page(sources: &[&Samples], format: Format) -> String {
     let mut page = String::new();
     render(sources.iter().copied(), format, &mut page);
     page
+}
+
+fn series<const N: usize>(parts: [(&str, f64); N]) -> Vec<(String, f64)> {
+    parts.map(|(rest, value)| (rest.to_owned(), value)).to_vec()
 }
 
 #[test]
@@ -26,10 +30,10 @@ fn the_page_is_in_order_and_names_no_family_twice() {
     other.named("a", Kind::Counter, "Also a.", &[], 4.0);
     other.named("b", Kind::Untyped, "The same.", &[("x", "3")], 1.0);
     other.named("b", Kind::Untyped, "The same.", &[("x", "2")], 1.0);
-    other.verbatim("c", Kind::Gauge, "", "", 1.0);
+    other.verbatim("c", Kind::Gauge, "", &series([("", 1.0)]));
     let mut file = Samples::default();
-    file.verbatim("b", Kind::Untyped, "", "{x=\"4\"}", 1.0);
-    file.verbatim("a", Kind::Gauge, "", "", 5.0);
+    file.verbatim("b", Kind::Untyped, "", &series([("{x=\"4\"}", 1.0)]));
+    file.verbatim("a", Kind::Gauge, "", &series([("", 5.0)]));
     let expected = "# HELP a First.\n# TYPE a gauge\na 3\n\
         # HELP b Two\\nlines.\n# TYPE b untyped\n\
         b{x=\"1\"} 0.5\nb{x=\"2\"} +Inf\nb{x=\"3\"} 1\n\
@@ -63,17 +67,15 @@ fn open_metrics_says_the_same_of_the_same_series() {
     samples.named("e_total", Kind::Counter, "Goes below.", &[], -1.0);
     samples.named("f_total", Kind::Counter, "Is none.", &[], f64::NAN);
     samples.named("g_info", Kind::Gauge, "Info.", &[("a", "b")], 1.0);
-    for (rest, value) in [
+    let parts = series([
         ("_bucket{le=\"0.5\"}", 1.0),
         ("_bucket{le=\"+Inf\"}", 2.0),
         ("_sum", 3.5),
         ("_count", 2.0),
-    ] {
-        samples.verbatim("h", Kind::Histogram, "Histogram.", rest, value);
-    }
-    for (rest, value) in [("{quantile=\"0.5\"}", 1.0), ("_sum", 1.0), ("_count", 1.0)] {
-        samples.verbatim("s", Kind::Summary, "Summary.", rest, value);
-    }
+    ]);
+    samples.verbatim("h", Kind::Histogram, "Histogram.", &parts);
+    let parts = series([("{quantile=\"0.5\"}", 1.0), ("_sum", 1.0), ("_count", 1.0)]);
+    samples.verbatim("s", Kind::Summary, "Summary.", &parts);
     samples.named("_total", Kind::Counter, "Nothing is left of it.", &[], 1.0);
     let expected = "\
 # HELP _total Nothing is left of it.\n# TYPE _total unknown\n_total 1\n\

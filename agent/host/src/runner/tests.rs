@@ -132,12 +132,36 @@ fn a_round_ends_in_time_however_many_hang() {
 
 #[test]
 fn a_panic_costs_no_more_than_its_collector() {
-    let host = host(vec![collector("bug", 30, panics), collector("z", 9000, answers)]);
-    let result = host.collect();
-    let result = results(&result);
-    assert!(result[0].1.starts_with("no answer within"), "{result:?}");
-    assert_eq!(result[1].1, "ok");
-    assert_eq!(results(&host.collect())[1].1, "ok");
+    let host = host(vec![collector("bug", 9000, panics), collector("z", 9000, answers)]);
+    for _ in 0..2 {
+        let collected = host.collect();
+        let result = results(&collected);
+        assert_eq!(result[0].1, "the collector has panicked", "{result:?}");
+        assert_eq!(result[1].1, "ok");
+    }
+    assert_eq!(host.shared.lock().workers, 1, "its thread lives on");
+}
+
+static LATE: Mutex<Option<Receiver<()>>> = Mutex::new(None);
+
+#[expect(clippy::unnecessary_wraps, reason = "as all collectors")]
+fn panics_late(_: &mut Context<'_>) -> Result<(), CollectError> {
+    let Some(gate) = LATE.lock().unwrap().take() else { return Ok(()) };
+    gate.recv().unwrap_or_default();
+    panic!("a bug in a collector that nobody waits for")
+}
+
+#[test]
+fn a_collector_that_panics_too_late_is_asked_again() {
+    let host = host(vec![collector("bug", 30, panics_late), collector("z", 9000, answers)]);
+    let gate = close(&LATE);
+    assert!(results(&host.collect())[0].1.starts_with("no answer within"));
+    assert_eq!(results(&host.collect())[0].1, "an earlier question is still not answered");
+    drop(gate);
+    let waited = now();
+    while results(&host.collect())[0].1 != "ok" {
+        assert!(waited.elapsed() < Duration::from_secs(10), "it is never asked again");
+    }
 }
 
 #[test]

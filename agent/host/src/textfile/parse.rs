@@ -1,5 +1,7 @@
 //! The text format of Prometheus, as far as people write it into files.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::sample::Kind;
 use crate::text::is_name;
 
@@ -14,89 +16,130 @@ pub(super) struct Part {
     has_kind: bool,
 }
 
-/// Returns the parts of a file, or the number of its first wrong line.
-pub(super) fn parts(text: &str) -> Result<Vec<Part>, usize> {
-    let mut parts = Vec::new();
+/// Why a file is left out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wrong {
+    /// The number of its first wrong line.
+    Line(usize),
+    /// It has more series than there is room for.
+    TooMany,
+}
+
+/// Returns the parts of a file, which has at most so many series.
+pub(super) fn parts(text: &str, most: usize) -> Result<Vec<Part>, Wrong> {
+    let mut reading = Reading::default();
     for (number, line) in (1_usize..).zip(text.lines()) {
         let line = line.trim_matches([' ', '\t', '\r']);
         if let Some(comment) = line.strip_prefix('#') {
-            take_comment(&mut parts, comment).ok_or(number)?;
+            reading.take_comment(comment).ok_or(Wrong::Line(number))?;
         } else if !line.is_empty() {
-            take_sample(&mut parts, line).ok_or(number)?;
+            reading.take_sample(line).ok_or(Wrong::Line(number))?;
+            if reading.seen.len() > most {
+                return Err(Wrong::TooMany);
+            }
         }
     }
+    let mut parts = reading.found;
     parts.retain(|part| !part.series.is_empty());
     Ok(parts)
 }
 
-fn take_comment(parts: &mut Vec<Part>, comment: &str) -> Option<()> {
-    let (word, rest) = cut(comment.trim_start_matches(BLANKS));
-    let (name, text) = cut(rest);
-    match word {
-        "HELP" => {
-            let part = part(parts, name)?;
-            if part.help.replace(unescape(text)?).is_some() {
-                return None;
-            }
-        }
-        "TYPE" => {
-            let part = part(parts, name)?;
-            // It must be known before the first sample, and there is but one.
-            if part.has_kind || !part.series.is_empty() {
-                return None;
-            }
-            part.kind = KINDS.iter().find(|kind| kind.as_str() == text).copied()?;
-            part.has_kind = true;
-        }
-        _ => {}
-    }
-    Some(())
+/// What was read until now.
+#[derive(Debug, Default)]
+struct Reading {
+    found: Vec<Part>,
+    /// Where each family is among them.
+    places: HashMap<String, usize>,
+    /// All series, by the place of their family.
+    seen: HashSet<(usize, String)>,
 }
 
-fn take_sample(parts: &mut Vec<Part>, line: &str) -> Option<()> {
-    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
-    let (name, rest) = line.split_at_checked(end.unwrap_or(line.len()))?;
-    let rest = rest.trim_start_matches(BLANKS);
-    let (labels, rest) = match rest.strip_prefix('{') {
-        Some(rest) => labels(rest)?,
-        None => (Vec::new(), rest),
-    };
-    // More than the value would be a time, which a file must not have.
-    let value: f64 = rest.trim_matches(BLANKS).parse().ok()?;
-    let (family, suffix) = family_of(parts, name);
-    let shown = show(suffix, &labels);
-    let part = part(parts, family)?;
-    let has = |label| labels.iter().any(|(name, _)| name == label);
-    let is_part = match (part.kind, suffix) {
-        (Kind::Histogram, "_bucket") => has("le"),
-        (Kind::Histogram, "") => false,
-        (Kind::Summary, "") => has("quantile"),
-        _ => true,
-    };
-    if !is_part || part.series.iter().any(|(known, _)| *known == shown) {
-        return None;
-    }
-    part.series.push((shown, value));
-    Some(())
-}
-
-/// Returns the family of a sample: `x_sum` is of `x`, if that is a histogram or a summary.
-fn family_of<'a>(parts: &[Part], name: &'a str) -> (&'a str, &'a str) {
-    for suffix in ["_bucket", "_sum", "_count"] {
-        let Some(family) = name.strip_suffix(suffix) else { continue };
-        let has_it = |part: &&Part| {
-            part.name == family
-                && match part.kind {
-                    Kind::Histogram => true,
-                    Kind::Summary => suffix != "_bucket",
-                    Kind::Gauge | Kind::Counter | Kind::Untyped => false,
+impl Reading {
+    fn take_comment(&mut self, comment: &str) -> Option<()> {
+        let (word, rest) = cut(comment.trim_start_matches(BLANKS));
+        let (name, text) = cut(rest);
+        match word {
+            "HELP" => {
+                let place = self.place(name)?;
+                let part = self.found.get_mut(place)?;
+                if part.help.replace(unescape(text)?).is_some() {
+                    return None;
                 }
-        };
-        if parts.iter().find(has_it).is_some() {
-            return (family, suffix);
+            }
+            "TYPE" => {
+                let place = self.place(name)?;
+                let part = self.found.get_mut(place)?;
+                // It must be known before the first sample, and there is but one.
+                if part.has_kind || !part.series.is_empty() {
+                    return None;
+                }
+                part.kind = KINDS.iter().find(|kind| kind.as_str() == text).copied()?;
+                part.has_kind = true;
+            }
+            _ => {}
         }
+        Some(())
     }
-    (name, "")
+
+    fn take_sample(&mut self, line: &str) -> Option<()> {
+        let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
+        let (name, rest) = line.split_at_checked(end.unwrap_or(line.len()))?;
+        let rest = rest.trim_start_matches(BLANKS);
+        let (labels, rest) = match rest.strip_prefix('{') {
+            Some(rest) => labels(rest)?,
+            None => (Vec::new(), rest),
+        };
+        // More than the value would be a time, which a file must not have.
+        let value: f64 = rest.trim_matches(BLANKS).parse().ok()?;
+        let (family, suffix) = self.family_of(name);
+        let shown = show(suffix, &labels);
+        let place = self.place(family)?;
+        let part = self.found.get_mut(place)?;
+        let has = |label| labels.iter().any(|(name, _)| name == label);
+        let is_part = match (part.kind, suffix) {
+            (Kind::Histogram, "_bucket") => has("le"),
+            (Kind::Histogram, "") => false,
+            (Kind::Summary, "") => has("quantile"),
+            _ => true,
+        };
+        if !is_part || !self.seen.insert((place, shown.clone())) {
+            return None;
+        }
+        part.series.push((shown, value));
+        Some(())
+    }
+
+    /// Returns the family of a sample: `x_sum` is of `x`, if that is a histogram or a summary.
+    fn family_of<'a>(&self, name: &'a str) -> (&'a str, &'a str) {
+        for suffix in ["_bucket", "_sum", "_count"] {
+            let Some(family) = name.strip_suffix(suffix) else { continue };
+            let place = self.places.get(family);
+            let has_it = place.and_then(|at| self.found.get(*at)).is_some_and(|it| match it.kind {
+                Kind::Histogram => true,
+                Kind::Summary => suffix != "_bucket",
+                Kind::Gauge | Kind::Counter | Kind::Untyped => false,
+            });
+            if has_it {
+                return (family, suffix);
+            }
+        }
+        (name, "")
+    }
+
+    /// Returns the place of a family, new if need be.
+    fn place(&mut self, name: &str) -> Option<usize> {
+        if let Some(place) = self.places.get(name) {
+            return Some(*place);
+        }
+        if !is_name(name) {
+            return None;
+        }
+        let (place, kind) = (self.found.len(), Kind::Untyped);
+        let (name, series) = (name.to_owned(), Vec::new());
+        self.places.insert(name.clone(), place);
+        self.found.push(Part { name, kind, help: None, series, has_kind: false });
+        Some(place)
+    }
 }
 
 /// Reads `a="b",c="d"}`; returns the labels, sorted, and what follows.
@@ -171,21 +214,6 @@ fn show(suffix: &str, labels: &[(String, String)]) -> String {
     text
 }
 
-/// Returns the part of a family, new if need be.
-fn part<'a>(parts: &'a mut Vec<Part>, name: &str) -> Option<&'a mut Part> {
-    if !is_name(name) {
-        return None;
-    }
-    // The last is the most likely.
-    let known = parts.iter().rposition(|part| part.name == name);
-    let index = known.unwrap_or_else(|| {
-        let (series, kind) = (Vec::new(), Kind::Untyped);
-        parts.push(Part { name: name.to_owned(), kind, help: None, series, has_kind: false });
-        parts.len() - 1
-    });
-    parts.get_mut(index)
-}
-
 /// Cuts off the first word.
 fn cut(text: &str) -> (&str, &str) {
     let (word, rest) = text.split_once(BLANKS).unwrap_or((text, ""));
@@ -199,6 +227,10 @@ const KINDS: [Kind; 5] =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parts(text: &str) -> Result<Vec<Part>, Wrong> {
+        super::parts(text, 100)
+    }
 
     fn series(text: &str) -> Vec<(String, f64)> {
         let parts = parts(text).unwrap();
@@ -256,8 +288,15 @@ mod tests {
             "# TYPE a summary\na 1",
         ] {
             let text = format!("fine 1\n{wrong}\n");
-            assert_eq!(parts(&text), Err(1 + wrong.lines().count()), "{wrong}");
+            let line = 1 + wrong.lines().count();
+            assert_eq!(parts(&text), Err(Wrong::Line(line)), "{wrong}");
         }
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_and_no_more() {
+        assert_eq!(super::parts("a 1\nb 1\n", 2).map(|parts| parts.len()), Ok(2));
+        assert_eq!(super::parts("a 1\nb 1\nc 1\n", 2), Err(Wrong::TooMany));
     }
 
     #[test]
@@ -270,7 +309,7 @@ mod tests {
                 for part in parts {
                     for (rest, value) in &part.series {
                         let again = format!("{}{rest} {value}", part.name);
-                        assert!(super::parts(&again).is_ok(), "{again}");
+                        assert!(self::parts(&again).is_ok(), "{again}");
                     }
                 }
             }
