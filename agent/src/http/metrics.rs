@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State as Shared;
-use curfew_host::{Collected, Samples, render};
+use curfew_host::{Collected, Samples, render, systemd};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
 use hyper::http::{HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -13,15 +13,17 @@ use super::{Site, route};
 use crate::metrics::{collect, collect_standby, collect_units};
 
 /// Answers from the thread that has looked at the host: nothing of it keeps other tasks waiting.
+/// When that takes too long, the rest is made here, where all else runs: so it is small, and as it
+/// is.
 pub(super) async fn metrics(Shared(site): Shared<Site>, headers: HeaderMap) -> Response<Body> {
     let offer = Offer::of(&headers);
     let whole = {
         let site = site.clone();
-        move |host: &Collected| all(&site, Some(host), offer)
+        move |host: &Collected| all(&site, host, offer)
     };
     match site.host.look(whole).await {
         Some(response) => response,
-        None => all(&site, None, offer),
+        None => without_host(&site, offer),
     }
 }
 
@@ -31,11 +33,24 @@ pub(super) async fn standby(headers: HeaderMap) -> Response<Body> {
 }
 
 /// What the host does was collected first, so that the rest is of this moment.
-fn all(site: &Site, host: Option<&Collected>, offer: Offer) -> Response<Body> {
+fn all(site: &Site, host: &Collected, offer: Offer) -> Response<Body> {
     let snapshot = site.latest();
     let own = collect(&snapshot, &site.counters);
     let units = site.host.shows_units().then(|| collect_units(&snapshot)).flatten();
-    let others = units.iter().chain(host).flat_map(Collected::samples);
+    let others = units.iter().chain([host]).flat_map(Collected::samples);
+    response(&std::iter::once(&own).chain(others).collect::<Vec<_>>(), offer)
+}
+
+/// What the agent knows itself, and that each collector has failed: those of the units, too, which
+/// may be thousands of series.
+fn without_host(site: &Site, offer: Offer) -> Response<Body> {
+    let snapshot = site.latest();
+    let own = collect(&snapshot, &site.counters);
+    let has_units = site.host.shows_units() && snapshot.units.is_some();
+    let units = Collected::silent(has_units.then_some(systemd::COLLECTOR));
+    let host = site.host.silence();
+    let others = units.samples().chain(host.samples());
+    let offer = Offer { is_gzip: false, ..offer };
     response(&std::iter::once(&own).chain(others).collect::<Vec<_>>(), offer)
 }
 

@@ -33,9 +33,13 @@ fn host() -> Arc<HostMetrics> {
 
 impl Running {
     async fn new(limits: Limits) -> Self {
+        Self::with_host(limits, host()).await
+    }
+
+    async fn with_host(limits: Limits, host: Arc<HostMetrics>) -> Self {
         let (shown, snapshots) = watch::channel(Arc::new(snapshot()));
         let names = BTreeSet::from(["nfs".to_owned()]);
-        let site = Site { snapshots, counters: Arc::new(Counters::new()), host: host(), names };
+        let site = Site { snapshots, counters: Arc::new(Counters::new()), host, names };
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = Server::bind(any_port, site, limits).await.unwrap();
         let address = server.local_addr().unwrap();
@@ -250,7 +254,7 @@ async fn a_check_that_cannot_be_made_is_shown_and_fails_nothing() {
     assert_eq!(page.status, 200);
     let body = page.body;
     assert!(body.starts_with("ok    nfs: of 20 checks 1 is unknown\n"), "{body}");
-    assert!(body.contains("\n?     smart: unknown: smartctl is not installed\n"), "{body}");
+    assert!(body.contains("\n?     smart: smartctl is not installed\n"), "{body}");
     let json = "GET /health HTTP/1.1\r\nhost: nfs\r\naccept: application/json\r\n\
                 connection: close\r\n\r\n";
     let document: Value = serde_json::from_str(&server.ask(json).await.body).unwrap();
@@ -454,6 +458,26 @@ async fn the_page_has_the_units_of_systemd_where_there_are_any() {
     assert!(page.contains(&format!("\n{SUCCESS} 1\n")), "{page}");
     assert!(page.contains("\nnode_systemd_units{state=\"failed\"} 0\n"), "{page}");
     assert_eq!(page.matches(FAMILY).count(), 1, "beside those of the other collectors: {page}");
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_is_said_to_and_costs_no_more_than_its_own_series() {
+    let host = host();
+    let server = Running::with_host(Limits::default(), Arc::clone(&host)).await;
+    server.show(|snapshot| snapshot.units = Some(Arc::new(crate::units::Report::calm())));
+    let (_gate, hung) = std::sync::mpsc::channel::<()>();
+    assert!(host.look(move |_| hung.recv().unwrap_or_default()).await.is_none());
+    let ask = "GET /metrics HTTP/1.1\r\nhost: nfs\r\naccept-encoding: gzip\r\n\
+               connection: close\r\n\r\n";
+    let answer = server.ask(ask).await;
+    assert!(!answer.headers.contains_key("content-encoding"), "{:?}", answer.headers);
+    let page = answer.body;
+    for collector in ["cpu", "hwmon", "textfile", "systemd"] {
+        let line = format!("\nnode_scrape_collector_success{{collector=\"{collector}\"}} 0\n");
+        assert!(page.contains(&line), "{collector}: {page}");
+    }
+    assert!(page.contains("\ncurfew_peer_up{"), "{page}");
+    assert!(!page.contains("node_cpu_") && !page.contains("node_systemd_"), "{page}");
 }
 
 #[tokio::test]

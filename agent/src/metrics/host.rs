@@ -43,6 +43,8 @@ impl Default for Sources {
 #[derive(Debug)]
 pub struct HostMetrics {
     maker: Mutex<Maker>,
+    /// Those that are asked.
+    collectors: Vec<&'static str>,
     shows_units: bool,
 }
 
@@ -61,15 +63,22 @@ impl HostMetrics {
         };
         let all = Selection::default();
         let selection = collecting.without.iter().fold(all, |all, name| all.without(name));
+        let collectors = selection.collectors().iter().map(|collector| collector.name).collect();
         let host = Host::new(Roots { proc, sys, root, udev }, settings, &selection);
         let shows_units = !collecting.without.contains(&systemd::COLLECTOR);
         let (host, failures) = (Arc::new(host), BTreeMap::new());
-        Self { maker: Mutex::new(Maker { host, questions: None, failures }), shows_units }
+        let maker = Mutex::new(Maker { host, questions: None, failures });
+        Self { maker, collectors, shows_units }
     }
 
     /// Returns whether the units of systemd, which others ask about, are to be on the page.
     pub fn shows_units(&self) -> bool {
         self.shows_units
+    }
+
+    /// Returns what is said of the collectors when there is no answer of any.
+    pub fn silence(&self) -> Collected {
+        Collected::silent(self.collectors.iter().copied())
     }
 
     /// Has something made of what the host is doing, on the thread that has looked; nothing
@@ -82,9 +91,13 @@ impl HostMetrics {
             let mut maker = self.maker.lock().await;
             let (done, answer) = oneshot::channel();
             maker.ask(Box::new(move |host| {
+                // Whoever asked may have gone meanwhile.
+                if done.is_closed() {
+                    return;
+                }
                 let collected = host.collect();
                 let made = make(&collected);
-                // Whoever asked may have gone.
+                // Or now.
                 done.send((collected, made)).unwrap_or_default();
             }))?;
             let (collected, made) = answer.await.ok()?;
@@ -138,16 +151,17 @@ impl Maker {
 
 /// Logs what has begun, or ceased, to fail; what a host does not have is no failure.
 fn tell(failures: &mut BTreeMap<&'static str, String>, collected: &Collected) {
-    for Outcome { collector, result, .. } in &collected.outcomes {
-        match result {
-            Err(failure) if !failure.is_absence() => {
+    for Outcome { collector, result, flaw, .. } in &collected.outcomes {
+        let failure = result.as_ref().err().filter(|failure| !failure.is_absence());
+        match failure.or(flaw.as_ref()) {
+            Some(failure) => {
                 let sentence = failure.to_string();
                 if !failures.contains_key(collector) {
                     warn!(collector, failure = sentence, "cannot collect metrics of the host");
                 }
                 failures.insert(collector, sentence);
             }
-            Ok(()) | Err(_) => {
+            None => {
                 if failures.remove(collector).is_some() {
                     info!(collector, "metrics of the host are collected again");
                 }
@@ -173,8 +187,9 @@ const RESERVED: [&str; 6] = [
 
 #[cfg(test)]
 mod tests {
-    use curfew_host::{Format, Samples};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
+    use curfew_host::{Format, Samples};
     use tokio::task::JoinSet;
     use tokio::time::Instant;
 
@@ -233,12 +248,18 @@ mod tests {
         let (gate, hung) = std::sync::mpsc::channel::<()>();
         assert!(metrics.look(move |_| hung.recv().unwrap_or_default()).await.is_none());
         // One more question fits; the next is refused at once.
-        assert!(metrics.look(|_| ()).await.is_none());
+        let is_made = Arc::new(AtomicBool::new(false));
+        let make = {
+            let is_made = Arc::clone(&is_made);
+            move |_: &Collected| is_made.store(true, Ordering::Relaxed)
+        };
+        assert!(metrics.look(make).await.is_none());
         let started = Instant::now();
         assert!(metrics.look(|_| ()).await.is_none());
         assert!(started.elapsed() < LIMIT, "{:?}", started.elapsed());
         drop(gate);
         while metrics.look(|_| ()).await.is_none() {}
+        assert!(!is_made.load(Ordering::Relaxed), "nobody waits for that any more");
     }
 
     #[tokio::test]
@@ -261,6 +282,22 @@ mod tests {
             assert!(!page.contains(gone), "{gone}: {page}");
         }
         assert!(page.contains("node_scrape_collector_success{collector=\"stat\"} 1"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn why_a_text_file_is_left_out_is_told() {
+        let folder = TestDirectory::new();
+        folder.write("var/texts/bad.prom", "a\n");
+        let metrics = HostMetrics::new(Sources {
+            root: folder.path().to_owned(),
+            collecting: Collecting { text_folders: vec!["/var/texts".into()], without: vec![] },
+            ..Sources::default()
+        });
+        let page = metrics.look(text).await.unwrap();
+        assert!(page.contains("success{collector=\"textfile\"} 1"), "{page}");
+        assert!(page.contains("\nnode_textfile_scrape_error 1\n"), "{page}");
+        let failures = &metrics.maker.lock().await.failures;
+        assert!(failures["textfile"].ends_with("bad.prom makes no sense at line 1"));
     }
 
     #[tokio::test]
