@@ -202,7 +202,8 @@ fn a_reading_that_grows_old_warns_and_then_fails() {
     assert_eq!(state, State::Fail);
     assert_eq!(
         sentence,
-        "the last reading of eaton is 20 s old: check that upsd on nfs answers `upsc eaton@nfs`"
+        "the last reading of eaton is 20 s old: on nfs see whether upsd and its driver run, `upsc \
+         eaton` and the USB cable; if all is well there, LISTEN in its upsd.conf and TCP port 3493"
     );
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use curfew_coordinator::{Line, Status, UpsStatus};
 
-use super::{Check, seconds};
+use super::{Check, place, seconds};
 use crate::snapshot::Snapshot;
 
 pub(super) const CONTACT: &str = "ups-contact";
@@ -14,7 +14,7 @@ pub(super) const PLAN_MARGIN: &str = "plan-margin";
 pub(super) fn contact(snapshot: &Snapshot) -> Check {
     let Status { ups, owner, .. } = &snapshot.status;
     let why = ups.missed.as_deref().map_or(String::new(), |missed| format!(" ({missed})"));
-    let remedy = format!("check that upsd on {owner} answers `upsc {}@{owner}`", ups.name);
+    let remedy = place::ups(snapshot.places.get(owner), owner.as_str(), &ups.name);
     let Some(age) = snapshot.reading_age() else {
         let reason = format!("no reading of {} since the agent started{why}", ups.name);
         return if snapshot.running_for.saturating_add(snapshot.age()) < CONTACT_LOST {
