@@ -8,9 +8,11 @@ use super::{Family, Kind};
 use crate::past::{Latest, Past};
 
 /// All of them.
-pub(super) const FAMILIES: [&Family; 10] = [
+pub(super) const FAMILIES: [&Family; 12] = [
     &HISTORY_START,
     &HISTORY_OUTAGES,
+    &HISTORY_SHUTDOWNS,
+    &HISTORY_RECOVERIES,
     &HISTORY_ON_BATTERY,
     &OUTAGE_AT,
     &OUTAGE_DURATION,
@@ -33,11 +35,15 @@ pub(super) fn record(page: &mut Page, past: &Past) {
         recovery_seconds,
         since,
         outages,
+        shutdowns,
+        recoveries,
         on_battery_seconds,
     } = past.latest();
     for (family, value) in [
         (&HISTORY_START, since),
         (&HISTORY_OUTAGES, Some(outages)),
+        (&HISTORY_SHUTDOWNS, Some(shutdowns)),
+        (&HISTORY_RECOVERIES, Some(recoveries)),
         (&HISTORY_ON_BATTERY, Some(on_battery_seconds)),
         (&OUTAGE_AT, outage_at),
         (&OUTAGE_DURATION, outage_seconds),
@@ -64,6 +70,14 @@ pub(crate) const HISTORY_START: Family = gauge(
 pub(crate) const HISTORY_OUTAGES: Family = gauge(
     "curfew_history_outages",
     "Outages of the mains in the history of this host; less when its oldest file goes.",
+);
+pub(crate) const HISTORY_SHUTDOWNS: Family = gauge(
+    "curfew_history_shutdowns",
+    "Shutdowns in the history of this host; less when its oldest file goes.",
+);
+pub(crate) const HISTORY_RECOVERIES: Family = gauge(
+    "curfew_history_recoveries",
+    "Recoveries in the history of this host; less when its oldest file goes.",
 );
 pub(crate) const HISTORY_ON_BATTERY: Family = gauge(
     "curfew_history_on_battery_seconds",

@@ -152,6 +152,8 @@ fn the_last_outage_is_on_the_page_and_what_never_was_is_not() {
         ("curfew_battery_full_runtime_ratio{ups=\"eaton\"}", 0.95),
         ("curfew_history_start_timestamp_seconds", 224.0),
         ("curfew_history_outages", 1.0),
+        ("curfew_history_shutdowns", 1.0),
+        ("curfew_history_recoveries", 1.0),
         ("curfew_history_on_battery_seconds", 13.25),
         ("curfew_last_outage_timestamp_seconds", 224.0),
         ("curfew_last_outage_duration_seconds", 13.25),

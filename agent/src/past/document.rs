@@ -167,6 +167,10 @@ pub struct Latest {
     pub since: Option<f64>,
     /// The outages in it.
     pub outages: f64,
+    /// The shutdowns in it.
+    pub shutdowns: f64,
+    /// The recoveries in it.
+    pub recoveries: f64,
     /// The time on battery in it.
     pub on_battery_seconds: f64,
 }
@@ -216,6 +220,8 @@ impl Past {
             recovery_seconds: recovery.and_then(Recovery::took).map(plain),
             since: self.lines.since.map(float),
             outages: float(self.totals.outages),
+            shutdowns: float(self.totals.shutdowns),
+            recoveries: float(self.recovery_count()),
             on_battery_seconds: self.on_battery_seconds(),
         }
     }
