@@ -231,7 +231,8 @@ mod tests {
             ("battery.runtime", "1800"),
             ("ups.load", "25"),
         ]));
-        let day = |minute: u64| 86_400 * if minute % 2 == 0 { 20_000 } else { 90_000 + minute };
+        let day =
+            |minute: u64| 86_400 * if minute.is_multiple_of(2) { 20_000 } else { 90_000 + minute };
         let looks = (0..=24 * 60).map(|minute| (start + Duration::from_mins(minute), day(minute)));
         let written = looks.filter(|(now, date)| battery.look(*now, *date, full).1).count();
         assert_eq!(written, 2);

@@ -135,7 +135,7 @@ impl Trend {
             return false;
         }
         let is_past = |known: &Record| known.date <= record.date.saturating_add(DAY_SECONDS);
-        let (past, future): (Vec<_>, Vec<_>) = self.records().partition(|known| is_past(known));
+        let (past, future): (Vec<_>, Vec<_>) = self.records().partition(is_past);
         if future.len() > past.len() && future.len() >= FIRST_KEPT + COMPARED {
             return false;
         }
