@@ -30,7 +30,7 @@ struct Seen {
     base: f64,
     last: f64,
     rose: Instant,
-    seen: Instant,
+    at: Instant,
 }
 
 impl Rises {
@@ -51,7 +51,7 @@ impl Rises {
             if self.0.len() >= SEEN_MAX && !self.0.contains_key(&key) {
                 self.forget_oldest();
             }
-            let start = Seen { base: count, last: count, rose: now, seen: now };
+            let start = Seen { base: count, last: count, rose: now, at: now };
             let seen = self.0.entry(key).or_insert(start);
             seen.take(count, now);
             if seen.last > seen.base {
@@ -63,7 +63,7 @@ impl Rises {
 
     /// Forgets what was seen longest ago.
     fn forget_oldest(&mut self) {
-        let oldest = self.0.iter().min_by_key(|(_, seen)| seen.seen).map(|(key, _)| key.clone());
+        let oldest = self.0.iter().min_by_key(|(_, seen)| seen.at).map(|(key, _)| key.clone());
         if let Some(key) = oldest {
             self.0.remove(&key);
         }
@@ -78,7 +78,7 @@ impl Seen {
             self.base = count;
         }
         self.last = count;
-        self.seen = now;
+        self.at = now;
     }
 }
 
