@@ -115,7 +115,14 @@ pub(super) fn plan_margin(status: &Status) -> Check {
     if margin >= 0 {
         return Check::pass(PLAN_MARGIN, format!("{size} to spare: {numbers}"));
     }
-    if status.shutdown.is_some() || status.ups.line == Line::Battery {
+    if status.shutdown.is_some() {
+        // The plan is that of the whole cluster, some of which is down by now.
+        let gives = seconds(left);
+        let reason = format!("all stops together take {needed}, and the battery gives {gives} now");
+        let remedy = "nothing, see `shutdown`: the hosts stop in order";
+        return Check::warn(PLAN_MARGIN, reason, remedy);
+    }
+    if status.ups.line == Line::Battery {
         let reason = format!("the reserve is being used, {size} of it: {numbers}");
         return Check::warn(PLAN_MARGIN, reason, "nothing, this is what it is for");
     }
