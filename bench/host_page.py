@@ -5,10 +5,10 @@
 
 Three agents on loopback with a real upsd (as spine.py starts them), one of which is scraped; beside it node_exporter
 with its default collectors and with those that Curfew has, each with and without gzip. They take turns in one run, since
-machines are noisy. Prints the time on a processor and the latency of a scrape, and resident memory before and after
-`--long` scrapes. With `--harness` the `scrape_bench.py` of that folder measures the same processes instead, which asks as
-Prometheus does, and prints ratios; what follows `--` is handed to it. `--maps` tells what is resident, by mapping. Needs
-nut-server and prometheus-node-exporter, the harness wrk too. A benchmark is not a test: it asserts nothing.
+machines are noisy. Prints resident memory before `--long` scrapes and after each tenth of them, then the time on a
+processor and the latency of a scrape. With `--harness` the `scrape_bench.py` of that folder does the latter instead: it
+asks as Prometheus does, and prints ratios; what follows `--` is handed to it. `--maps` tells what is resident, by mapping.
+Needs nut-server and prometheus-node-exporter, the harness wrk too. A benchmark is not a test: it asserts nothing.
 """
 import argparse, collections, http.client, os, statistics, subprocess, sys, time
 
@@ -19,6 +19,8 @@ netclass netdev netstat nfs nfsd nvme os powersupplyclass pressure rapl schedsta
 thermal_zone time timex udp_queues uname vmstat""".split()
 EXPORTERS = {"node_exporter": (9191, []),
              "the same collectors": (9192, ["--collector.disable-defaults"] + [f"--collector.{name}" for name in OURS])}
+PROMETHEUS = {"Accept": "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+                        "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", "Accept-Encoding": "gzip"}
 
 
 def ticks(pid):
@@ -53,6 +55,15 @@ def scrape(address, count, headers):
     return times, size
 
 
+def growth(address, pid, count):
+    """Prints resident memory after each tenth of that many scrapes, asked for as Prometheus does."""
+    sizes = [spine.memory(pid)]
+    for _ in range(10):
+        scrape(address, count // 10, PROMETHEUS)
+        sizes.append(spine.memory(pid))
+    print(f"resident MiB, idle and after each {count // 10} scrapes:", " ".join(f"{size:.2f}" for size in sizes), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
     parser.add_argument("--curfew", default="target/release/curfew")
@@ -74,16 +85,17 @@ def main():
         time.sleep(3)
         if options.maps:
             maps(targets["curfew"][2])
+        host, port, pid = targets["curfew"]
+        growth((host, port), pid, options.long)
+        if options.maps:
+            maps(pid)
         if options.harness:
             command = [sys.executable, os.path.join(options.harness, "scrape_bench.py"), "--baseline", "node_exporter"]
             for name, (host, port, pid) in targets.items():
                 name = name.replace(" ", "_")
                 command += ["--target", f"name={name},url=http://{host}:{port}/metrics,pid={pid}"]
             subprocess.run(command + ["--out", os.path.join(rig.dir, "result.json")] + options.more, check=True)
-            if options.maps:
-                maps(targets["curfew"][2])
             return
-        before = {name: spine.memory(pid) for name, (*_, pid) in targets.items()}
         used, times, sizes = {}, {}, {}
         for _ in range(options.rounds):
             for name, (host, port, pid) in targets.items():
@@ -97,10 +109,6 @@ def main():
             cpu = used[name] / (options.rounds * options.scrapes) * 1000
             p99 = statistics.quantiles(latencies, n=100)[98]
             print(f"{name:26s} {cpu:6.2f} {statistics.median(latencies) * 1000:8.2f} {p99 * 1000:8.2f} {sizes[name]:9d}")
-        print(f"\nresident MiB                 idle   after {options.long} scrapes")
-        for name, (host, port, pid) in targets.items():
-            scrape((host, port), options.long if name == "curfew" else options.long // 10, {})
-            print(f"{name:26s} {before[name]:6.1f} {spine.memory(pid):8.1f}")
     finally:
         rig.close()
 
