@@ -12,6 +12,8 @@ import argparse, json, os, shutil, signal, socket, statistics, subprocess, sys, 
 
 HOSTS = {"nfs": ("127.0.0.13", []), "k8s-1": ("127.0.0.11", ["nfs"]), "k8s-2": ("127.0.0.12", ["nfs", "k8s-1"])}
 UPSD_PORT = 34993
+# As the unit and the service of the extension have it.
+MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
 DEBOUNCE = 1.0
 DEV = """device.mfr: EATON
 ups.mfr: EATON
@@ -118,7 +120,7 @@ class Rig:
         for name, (address, _) in HOSTS.items():
             begun = time.monotonic()
             self.spawn(name, [self.curfew, "run", "--cluster", path, "--host", name, "--state", f"{self.dir}/state-{name}",
-                              "--pki", f"{self.dir}/pki/{name}"])
+                              "--pki", f"{self.dir}/pki/{name}"], env=dict(os.environ, **MALLOC))
             wait(f"{name} on HTTP", lambda: alive(address), step=0.001)
             started[name] = time.monotonic() - begun
         wait("all sessions", lambda: all(sessions(address) == 2 for address, _ in HOSTS.values()), step=0.05)
