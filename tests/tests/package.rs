@@ -186,7 +186,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/build-deb"
 /// A program that is compressed in no time, where it matters little which it is.
 const SMALL: &str = "/bin/true";
 /// All but the man pages, in the order of the package.
-const FILES: [&str; 34] = [
+const FILES: [&str; 35] = [
     "-rw-r--r-- etc/default/curfew",
     "-rwxr-xr-x usr/bin/curfew",
     "-rwxr-xr-x usr/lib/curfew/enter-hold",
