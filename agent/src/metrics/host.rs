@@ -100,7 +100,11 @@ impl HostMetrics {
                 // Or now.
                 done.send((collected, made)).unwrap_or_default();
             }))?;
-            let (collected, made) = answer.await.ok()?;
+            let Ok((collected, made)) = answer.await else {
+                // The thread panicked: it takes no more, though its queue may not say so yet.
+                maker.questions = None;
+                return None;
+            };
             tell(&mut maker.failures, &collected);
             Some(made)
         };
