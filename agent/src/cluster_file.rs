@@ -175,6 +175,9 @@ pub struct Network {
     pub listen: IpAddr,
     /// Where it shows itself.
     pub http_port: u16,
+    /// By which other names it may be asked there: a page in somebody's browser must not lend it
+    /// one.
+    pub names: Vec<String>,
     /// Where its peers talk to it.
     pub peer_port: u16,
 }

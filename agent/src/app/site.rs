@@ -31,7 +31,8 @@ pub(super) fn spawn(
     let (tried, has_tried) = watch::channel(false);
     let tried = Arc::new(tried);
     let address = agent.me.network.http_listen();
-    let names: BTreeSet<String> = agent.file.hosts.iter().map(|it| it.name.clone()).collect();
+    let hosts = agent.file.hosts.iter().map(|it| it.name.clone());
+    let names: BTreeSet<String> = hosts.chain(agent.me.network.names.iter().cloned()).collect();
     let counters = Arc::clone(counters);
     let Paths { proc, sys, root } = agent.me.paths.clone();
     let collecting = agent.me.seeing.metrics.clone();

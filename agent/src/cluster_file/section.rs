@@ -143,6 +143,7 @@ fn read_network(section: &mut Section<'_>) -> Network {
         address,
         listen: section.optional("listen").unwrap_or(address),
         http_port: section.bounded(&HTTP_PORT),
+        names: section.list::<Name>("names").into_iter().map(|name| name.0).collect(),
         peer_port: section.bounded(&PEER_PORT),
     }
 }

@@ -55,7 +55,7 @@ impl Guard {
         let own = own.map_or(String::new(), |own| format!(" ({own})"));
         let sentence = format!(
             "this host does not go by that name: use its address{own}, localhost, or its name in \
-             the cluster file\n"
+             the cluster file; or add the name to `names` of this host there\n"
         );
         Some(text(StatusCode::FORBIDDEN, sentence))
     }
