@@ -14,12 +14,13 @@ const LIMIT: Duration = Duration::from_secs(15);
 
 /// What the kernel of a machine says that has lost a disk of its array and the writes of another,
 /// and is too hot.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     (
         "proc/mdstat",
         "Personalities : [raid1]\nmd0 : active raid1 sdb1[1] sda1[0](F)\n      \
          1000 blocks super 1.2 [2/1] [_U]\n\nunused devices: <none>\n",
     ),
+    ("proc/vmstat", "oom_kill 0\n"),
     ("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 800 kB\n"),
     (
         "proc/self/mountinfo",
